@@ -12,7 +12,7 @@ use clap::Args;
 use galley_bus::BusConfig;
 use galley_gateway::Gateway;
 use galley_launch::{
-    CheckConfig, Failure, LogConfig, Namespace, Patience, RedisTlsArguments, WaitConfig, migrate,
+    CheckConfig, DatabaseConnections, Failure, LogConfig, Namespace, Patience, WaitConfig, migrate,
     open_bus, open_store, schema, tell_start,
 };
 use galley_store::Store;
@@ -35,13 +35,12 @@ pub struct ServeArguments {
         hide_env_values = true
     )]
     pub database_url: String,
-    /// The bus: `redis://…`, `rediss://…` with TLS, `redis+unix:///PATH` or
-    /// `redis+sentinel://HOST,HOST/SERVICE`; several comma-separated nodes are a Redis Cluster;
+    /// The bus: `redis://…` or `rediss://…`; several comma-separated nodes are a Redis Cluster;
     /// none: within this process
     #[arg(long, env = "REDIS_URL", value_name = "URL", hide_env_values = true)]
     pub redis_url: Option<String>,
     #[command(flatten)]
-    pub redis_tls: RedisTlsArguments,
+    pub connections: DatabaseConnections,
     #[command(flatten)]
     pub namespace: Namespace,
     /// Leave an empty embedded database empty: no demo menu, no heroes
@@ -69,12 +68,12 @@ async fn serve(arguments: ServeArguments, stop: CancellationToken) -> Result<(),
     arguments.gateway.check()?;
     let bus = BusConfig {
         url: arguments.redis_url.clone(),
-        tls: arguments.redis_tls.clone().into(),
         namespace: arguments.namespace.namespace.clone(),
     };
     tell_start(&arguments.database_url, &bus, Some(arguments.gateway.auth.word()))?;
     let patience = arguments.wait.begin(&stop);
-    let store = open_store(&arguments.database_url, &patience).await?;
+    let connections = arguments.connections.database_connections;
+    let store = open_store(&arguments.database_url, connections, &patience).await?;
     let served = serve_from(Arc::clone(&store), arguments, &bus, &patience, stop).await;
     // Closed after every end, so that the file is left whole.
     galley_launch::close_store(store.as_ref()).await;

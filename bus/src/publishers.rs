@@ -70,8 +70,7 @@ impl Publishers {
     pub(crate) fn heartbeat(&mut self, shard: u16, beat: &Heartbeat, now: Instant) {
         let settled = self.debt.is_settled();
         let publisher = self.publisher(beat.publisher, now);
-        let hole = publisher.receive(shard, beat.number, beat.number, now)
-            | publisher.correct(shard, beat.number);
+        let hole = publisher.receive(shard, beat.number, beat.number, now);
         // The cursor of a publisher moves only if nothing before it is missing.
         if settled && !hole {
             publisher.advance(shard, beat.published);

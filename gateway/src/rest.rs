@@ -13,7 +13,7 @@ mod event_stream_handlers;
 mod hero_handlers;
 mod idempotency_header;
 mod meal_handlers;
-mod openapi_refinements;
+mod openapi_parameters;
 mod order_handlers;
 mod page;
 mod path_id;

@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use clap::Args;
 use galley_bus::{BusConfig, SharedBus};
-use galley_store::{OUTDATED, Store, StoreError};
+use galley_store::{DEFAULT_CONNECTIONS, MIN_CONNECTIONS, OUTDATED, Store, StoreError};
 use tracing::info;
 
-use crate::{Failure, NotYet, Patience, RedisTlsArguments};
+use crate::{Failure, NotYet, Patience};
 
 /// The database and the bus of a gateway or a worker. The URLs may contain passwords and are never
 /// printed.
@@ -20,16 +20,31 @@ pub struct BackendArguments {
     /// The database: `postgres://USER:PASSWORD@HOST/NAME`
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: String,
-    /// The bus: `redis://HOST:PORT`, `rediss://…` with TLS, `redis+unix:///PATH` or
-    /// `redis+sentinel://HOST,HOST/SERVICE`; several comma-separated nodes are a Redis Cluster
+    /// The bus: `redis://HOST:PORT` or `rediss://…`; several comma-separated nodes are a Redis
+    /// Cluster
     #[arg(long, env = "REDIS_URL", value_name = "URL", hide_env_values = true)]
     pub redis_url: String,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would replace the program's in its help")]
-    pub redis_tls: RedisTlsArguments,
+    pub connections: DatabaseConnections,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would replace the program's in its help")]
     pub namespace: Namespace,
+}
+
+/// The share of a process in the connections of a `PostgreSQL`.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct DatabaseConnections {
+    /// Connections to `PostgreSQL` at most, in all: one shows that the process lives, the others
+    /// are shared out between work and reads; at least 4
+    #[arg(
+        long,
+        env = "GALLEY_DATABASE_CONNECTIONS",
+        value_name = "NUMBER",
+        default_value_t = DEFAULT_CONNECTIONS,
+        value_parser = clap::value_parser!(u32).range(i64::from(MIN_CONNECTIONS)..=10_000)
+    )]
+    pub database_connections: u32,
 }
 
 /// The part of a shared Redis that one service uses.
@@ -45,11 +60,8 @@ impl BackendArguments {
     /// Returns the settings of the bus.
     #[must_use]
     pub fn bus(&self) -> BusConfig {
-        BusConfig {
-            url: Some(self.redis_url.clone()),
-            tls: self.redis_tls.clone().into(),
-            namespace: self.namespace.namespace.clone(),
-        }
+        let Self { redis_url, namespace, .. } = self;
+        BusConfig { url: Some(redis_url.clone()), namespace: namespace.namespace.clone() }
     }
 
     /// Logs the database and the bus, opens both, and waits for the schema, which `galley migrate`
@@ -64,7 +76,8 @@ impl BackendArguments {
     ) -> Result<(Arc<dyn Store>, SharedBus), Failure> {
         let bus = self.bus();
         tell_start(&self.database_url, &bus, auth)?;
-        let store = open_store(&self.database_url, patience).await?;
+        let connections = self.connections.database_connections;
+        let store = open_store(&self.database_url, connections, patience).await?;
         schema(store.as_ref(), patience).await?;
         Ok((store, open_bus(&bus, patience).await?))
     }
@@ -77,19 +90,23 @@ impl BackendArguments {
 /// [`Failure::Usage`] for an invalid URL.
 pub fn tell_start(database_url: &str, bus: &BusConfig, auth: Option<&str>) -> Result<(), Failure> {
     let database = galley_store::place(database_url).map_err(|error| bad_database_url(&error))?;
-    let bus = bus.place().map_err(|error| bad_redis(&error))?;
+    let bus = bus.place().map_err(|error| bad_redis_url(&error))?;
     info!(version = env!("CARGO_PKG_VERSION"), database, bus, auth, "starting");
     Ok(())
 }
 
-/// Waits for the database.
+/// Waits for the database; `connections` is the most of them.
 ///
 /// # Errors
 /// [`Failure::Usage`] for an invalid URL, [`Failure::Failed`] if not reachable in time or refused.
-pub async fn open_store(url: &str, patience: &Patience) -> Result<Arc<dyn Store>, Failure> {
+pub async fn open_store(
+    url: &str,
+    connections: u32,
+    patience: &Patience,
+) -> Result<Arc<dyn Store>, Failure> {
     use galley_store::StoreConnectError::{BadUrl, Busy, NotWhole, Refused, Unreachable};
     let attempt = async || {
-        galley_store::connect(url).await.map_err(|error| match error {
+        galley_store::connect_with(url, connections).await.map_err(|error| match error {
             BadUrl(_) => NotYet::Never(bad_database_url(&error)),
             Busy(_) | NotWhole(_) | Refused(_) => NotYet::Never(Failure::failed(error)),
             Unreachable(_) => NotYet::again(error),
@@ -141,10 +158,10 @@ pub async fn schema(store: &dyn Store, patience: &Patience) -> Result<(), Failur
 /// # Errors
 /// [`Failure::Usage`] for an invalid URL, [`Failure::Failed`] if not reachable in time or refused.
 pub async fn open_bus(config: &BusConfig, patience: &Patience) -> Result<SharedBus, Failure> {
-    use galley_bus::BusConnectError::{BadTls, BadUrl, Refused, Unreachable};
+    use galley_bus::BusConnectError::{BadUrl, Refused, Unreachable};
     let attempt = async || {
         galley_bus::connect(config).await.map_err(|error| match error {
-            BadUrl(_) | BadTls(_) => NotYet::Never(bad_redis(&error)),
+            BadUrl(_) => NotYet::Never(bad_redis_url(&error)),
             Refused(_) => NotYet::Never(Failure::failed(error)),
             Unreachable(_) => NotYet::again(error),
         })
@@ -156,9 +173,6 @@ fn bad_database_url(error: &galley_store::StoreConnectError) -> Failure {
     Failure::Usage(format!("invalid value for '--database-url <URL>' or DATABASE_URL: {error}"))
 }
 
-fn bad_redis(error: &galley_bus::BusConnectError) -> Failure {
-    if let galley_bus::BusConnectError::BadTls(why) = error {
-        return Failure::Usage(why.clone());
-    }
+fn bad_redis_url(error: &galley_bus::BusConnectError) -> Failure {
     Failure::Usage(format!("invalid value for '--redis-url <URL>' or REDIS_URL: {error}"))
 }

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command};
 use galley_bus::BusConfig;
+use galley_store::DEFAULT_CONNECTIONS;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
@@ -170,7 +171,7 @@ async fn database(url: &str) -> Result<String, Failure> {
         return Ok(format!("{file} does not exist yet and will be created"));
     }
     let patience = once();
-    let store = open_store(url, &patience).await?;
+    let store = open_store(url, DEFAULT_CONNECTIONS, &patience).await?;
     let answer = schema(store.as_ref(), &patience).await;
     crate::close_store(store.as_ref()).await;
     answer.map(|()| format!("{place} answers, and its schema is up to date"))

@@ -16,7 +16,6 @@ mod jwt_secret;
 mod listen;
 mod log;
 mod parse;
-mod redis_tls_arguments;
 mod run;
 mod secret_files;
 mod signals;
@@ -26,7 +25,8 @@ mod wait;
 
 pub use announce::announce;
 pub use backend_arguments::{
-    BackendArguments, Namespace, migrate, open_bus, open_store, schema, tell_start,
+    BackendArguments, DatabaseConnections, Namespace, migrate, open_bus, open_store, schema,
+    tell_start,
 };
 pub use check::{CheckConfig, CheckReport, check};
 pub use duration::parse_duration;
@@ -40,7 +40,6 @@ pub use listen::{
 };
 pub use log::{LogConfig, LogFormat, LogRules};
 pub use parse::{one_line, parse, parse_with_sources, try_parse};
-pub use redis_tls_arguments::RedisTlsArguments;
 pub use run::run;
 pub use signals::Hangups;
 pub use supervisor::{StopOrder, Supervisor, TaskDied};

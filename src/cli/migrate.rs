@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use galley_launch::{Failure, LogConfig, WaitConfig, migrate, open_store};
+use galley_store::DEFAULT_CONNECTIONS;
 
 use super::output;
 
@@ -29,7 +30,7 @@ pub fn run(arguments: MigrateArguments) -> ExitCode {
     let MigrateArguments { database_url, wait, log } = arguments;
     galley_launch::run(&log, async |stop| {
         let patience = wait.begin(&stop);
-        let store = open_store(&database_url, &patience).await?;
+        let store = open_store(&database_url, DEFAULT_CONNECTIONS, &patience).await?;
         let migrated = migrate(store.as_ref(), &patience).await;
         store.close().await;
         migrated?;

@@ -42,7 +42,9 @@ pub use requests::{
 };
 pub use snapshot::{MAX_RESUMED, Snapshot, SnapshotRequest};
 pub use sqlite::{BackupError, BackupReport, backup};
-pub use store_connect::{StoreConnectError, connect, place};
+pub use store_connect::{
+    DEFAULT_CONNECTIONS, MIN_CONNECTIONS, StoreConnectError, connect, connect_with, place,
+};
 pub use trouble::Trouble;
 
 /// The most requests in one batch.

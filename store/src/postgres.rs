@@ -1,4 +1,4 @@
-//! The store on `PostgreSQL` 15 or newer, shared by any number of processes.
+//! The store on `PostgreSQL` 14 or newer, shared by any number of processes.
 //!
 //! Every method runs one or two guarded statements, and each commits separately; see [`statements`]
 //! for how they are sent. All times come from the database's clock. Rows are locked by rising id,
@@ -7,6 +7,8 @@
 mod cancel;
 mod census;
 mod claim;
+mod clear_text;
+mod database_address;
 mod delete;
 mod epoch;
 mod failure;
@@ -14,12 +16,16 @@ mod folding;
 mod liveness;
 mod maintain;
 mod menu;
+mod migrating;
 mod place;
 mod placing;
+mod pooling;
 mod reading;
 mod rows;
 mod server_processes;
+mod server_search;
 mod settled;
+mod shares;
 mod snapshots;
 mod statements;
 mod tally;
@@ -28,15 +34,17 @@ mod work;
 
 use std::sync::Arc;
 
-use sqlx::postgres::PgConnectOptions;
-use sqlx::{Connection, PgConnection, PgPool};
+use sqlx::{Connection as _, PgPool};
 use tokio::time::timeout;
 
+use self::database_address::DatabaseAddress;
 use self::epoch::KeyRead;
 use self::liveness::Liveness;
 use self::maintain::Maintenance;
 use self::server_processes::ServerProcesses;
+use self::server_search::ServerSearch;
 use self::settled::SettledFloor;
+use self::shares::Shares;
 use crate::StoreConnectError;
 use crate::cursor_keys::CursorKeys;
 use crate::database_outage::DatabaseOutage;
@@ -47,8 +55,10 @@ pub(crate) struct Postgres {
     backends: Arc<ServerProcesses>,
     /// Held by the task that tests whether changes are possible again; one at a time.
     probe: Arc<tokio::sync::Mutex<()>>,
-    /// The options of connections outside the pool, which have no time-outs.
-    options: PgConnectOptions,
+    search: ServerSearch,
+    shares: Arc<Shares>,
+    /// Held while one connection without TLS is opened.
+    without_tls: tokio::sync::Mutex<()>,
     low_watermark: LowWatermark,
     settled: SettledFloor,
     cursor_keys: CursorKeys,
@@ -60,22 +70,20 @@ pub(crate) struct Postgres {
 
 impl Postgres {
     pub(crate) fn place(url: &str) -> Result<String, StoreConnectError> {
-        statements::options(url)
-            .map(|options| failure::place(&options))
+        DatabaseAddress::parse(url)
+            .map(|address| address.place())
             .map_err(StoreConnectError::BadUrl)
     }
 
-    /// Opens the pool after a first connection has succeeded.
-    pub(crate) async fn connect(url: &str) -> Result<Self, StoreConnectError> {
-        let options = statements::options(url).map_err(StoreConnectError::BadUrl)?;
-        let greet = async { PgConnection::connect_with(&options).await?.close().await };
-        let greeted = timeout(crate::STATEMENT_TIMEOUT, greet)
-            .await
-            .unwrap_or_else(|_| Err(statements::silence()));
-        greeted.map_err(|error| failure::of_connecting(&options, &error))?;
+    /// Opens the pool after first connections have succeeded.
+    pub(crate) async fn connect(url: &str, connections: u32) -> Result<Self, StoreConnectError> {
+        let search = ServerSearch::new(url)?;
+        search.check_files()?;
+        let place = search.address.place();
+        greet(&search, &place).await?;
         let (backends, probe) = (Arc::<ServerProcesses>::default(), Arc::default());
-        let pool = statements::pool(options.clone(), &backends);
-        let outage = DatabaseOutage::new(failure::place(&options));
+        let shares = Arc::new(Shares::of(connections));
+        let pool = statements::pool(search.options(), &shares, &backends);
         let (low_watermark, settled) = (LowWatermark::default(), SettledFloor::default());
         let (liveness, maintenance) = (Liveness::default(), Maintenance::default());
         let (cursor_keys, key_read) = (CursorKeys::default(), KeyRead::default());
@@ -83,16 +91,35 @@ impl Postgres {
             pool,
             backends,
             probe,
-            options,
+            search,
+            shares,
+            without_tls: tokio::sync::Mutex::default(),
             low_watermark,
             settled,
             cursor_keys,
             key_read,
             liveness,
             maintenance,
-            outage,
+            outage: DatabaseOutage::new(place.clone()),
         };
-        store.read_first().await.map_err(|error| failure::of_reading(&store.options, error))?;
+        store.read_first().await.map_err(|error| failure::of_reading(&place, error))?;
         Ok(store)
     }
+}
+
+/// Finds the server, and refuses a pooler there that shares sessions.
+async fn greet(search: &ServerSearch, place: &str) -> Result<(), StoreConnectError> {
+    let mut one = search.find(crate::STATEMENT_TIMEOUT).await.map_err(|none| none.at_start)?;
+    let mut other = search.another(crate::STATEMENT_TIMEOUT).await?;
+    let asked = timeout(crate::STATEMENT_TIMEOUT, pooling::is_shared(&mut one, &mut other));
+    let is_shared = asked.await.unwrap_or_else(|_| Err(statements::silence()));
+    let is_shared =
+        is_shared.map_err(|error| failure::of_reading(place, statements::refusal(&error)))?;
+    if is_shared {
+        return Err(failure::of_pooling(place));
+    }
+    for connection in [one, other] {
+        drop(connection.close().await);
+    }
+    Ok(())
 }

@@ -127,9 +127,8 @@ pub(crate) fn order(row: &impl Columns) -> Result<Order> {
         status: Status::from_code(get(row, "status")?)
             .ok_or_else(|| wrong("status", &"unknown"))?,
         message: get(row, "message")?,
-        reason: reason
-            .map(|code| Reason::from_code(code).ok_or_else(|| wrong("reason", &"unknown")))
-            .transpose()?,
+        // A later version may know more reasons; the message tells people.
+        reason: reason.and_then(Reason::from_code),
         version: Version(get(row, "version")?),
         order_time: time(row, "order_time")?,
         started_time: row.optional_time("started_time")?,

@@ -38,15 +38,31 @@ impl From<StoreError> for StoreConnectError {
     }
 }
 
-/// Opens the store that `url` names: `postgres://…`, or `sqlite://` and the path of a file, which
-/// is created if it does not exist. The schema is not changed; see
-/// [`migrate`](crate::Upkeep::migrate).
+/// The default of the connections of one process to `PostgreSQL`, in all, and the fewest.
+pub const DEFAULT_CONNECTIONS: u32 = 8;
+/// One connection shows that the process lives, one reads, and two write.
+pub const MIN_CONNECTIONS: u32 = 4;
+
+/// Opens the store that `url` names, like [`connect_with`] with [`DEFAULT_CONNECTIONS`].
 ///
 /// # Errors
 /// [`StoreConnectError`].
 pub async fn connect(url: &str) -> Result<Arc<dyn Store>, StoreConnectError> {
+    connect_with(url, DEFAULT_CONNECTIONS).await
+}
+
+/// Opens the store that `url` names: `postgres://…`, with at most so many connections, or
+/// `sqlite://` and the path of a file, which is created if it does not exist. The schema is not
+/// changed; see [`migrate`](crate::Upkeep::migrate).
+///
+/// # Errors
+/// [`StoreConnectError`].
+pub async fn connect_with(
+    url: &str,
+    connections: u32,
+) -> Result<Arc<dyn Store>, StoreConnectError> {
     match kind(url)? {
-        DatabaseKind::Postgres => Ok(Arc::new(Postgres::connect(url).await?)),
+        DatabaseKind::Postgres => Ok(Arc::new(Postgres::connect(url, connections).await?)),
         DatabaseKind::Sqlite => Ok(Arc::new(Sqlite::connect(url).await?)),
     }
 }

@@ -9,6 +9,7 @@ mod dependencies;
 mod documented_exit_codes;
 mod documented_promises;
 mod documented_settings;
+mod migration_files;
 mod modules;
 mod named_tests;
 mod pictures;

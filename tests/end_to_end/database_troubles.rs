@@ -8,9 +8,8 @@ use galley_tests::{PostgresServer, Proxy, TestClient, TestStack, until};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 
-/// The connections of one process at most: its pool, and one that shows other processes that it is
-/// alive.
-const CONNECTIONS: i64 = 9;
+/// The connections of one process at most.
+const CONNECTIONS: i64 = 8;
 
 /// Waits until `/readyz` reports with these words that the service cannot place orders.
 async fn until_red(client: &TestClient, words: &str) {

@@ -3,8 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::str::FromStr as _;
 
-use sqlx::{Connection as _, PgConnection};
+use sqlx::ConnectOptions as _;
+use sqlx::postgres::PgConnectOptions;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 
@@ -16,7 +18,7 @@ use crate::postgres_server::{Account, give, run_as};
 /// The folders in which it may be installed.
 const PLACES: [&str; 3] = ["/usr/sbin", "/usr/local/sbin", "/usr/bin"];
 
-/// `PgBouncer` in session mode in front of one `PostgreSQL`; killed when dropped.
+/// `PgBouncer` in front of one `PostgreSQL`; killed when dropped.
 #[derive(Debug)]
 pub struct Pooler {
     /// The port it listens on.
@@ -34,14 +36,21 @@ impl Pooler {
         path().is_some()
     }
 
-    /// Starts `PgBouncer` in front of the `PostgreSQL` at this port, and waits for it.
+    /// Starts `PgBouncer` in session mode in front of the `PostgreSQL` at this port, and waits for
+    /// it.
     pub async fn start(server: u16) -> Self {
+        let ignored = "ignore_startup_parameters = extra_float_digits,options";
+        Self::start_with(server, &format!("pool_mode = session\n{ignored}")).await
+    }
+
+    /// Like [`Pooler::start`], with these settings of the section `pgbouncer` instead.
+    pub async fn start_with(server: u16, more: &str) -> Self {
         let (port, folder) = (port::free(), tempfile::tempdir().expect("a folder"));
         let settings = format!(
             "[databases]\n* = host=127.0.0.1 port={server} user=postgres\n\
              [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
-             auth_type = any\npool_mode = session\nmax_client_conn = 200\ndefault_pool_size = 45\n\
-             ignore_startup_parameters = extra_float_digits,options\nserver_login_retry = 1\n"
+             auth_type = any\nmax_client_conn = 200\ndefault_pool_size = 45\n\
+             server_login_retry = 1\n{more}\n"
         );
         let file = folder.path().join("pgbouncer.ini");
         fs::write(&file, settings).expect("the settings can be written");
@@ -62,8 +71,10 @@ impl Pooler {
     }
 
     async fn ready(&self) {
+        // It refuses some of the parameters with which sqlx begins.
         let url = format!("postgres://postgres@127.0.0.1:{}/postgres", self.port);
-        until("pgbouncer", async || PgConnection::connect(&url).await.ok()).await;
+        let options = PgConnectOptions::from_str(&url).expect("a URL").extra_float_digits(None);
+        until("pgbouncer", async || options.connect().await.ok()).await;
     }
 }
 

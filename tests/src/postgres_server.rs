@@ -1,18 +1,20 @@
 //! A private `PostgreSQL` for a test that breaks it.
 
 use std::ffi::OsStr;
-use std::os::unix::fs::chown;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use sqlx::{Connection as _, PgConnection};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tempfile::TempDir;
 
 use crate::TestProgram;
 use crate::patience::until;
 use crate::port;
 use crate::program::{Signal, command};
+use crate::test_authority::{TestAuthority, TestCertificate};
 
 /// A server with its own data folder; killed when dropped.
 #[derive(Debug)]
@@ -38,8 +40,17 @@ impl PostgresServer {
         Self::start_in(&std::env::temp_dir()).await
     }
 
+    /// Like [`PostgresServer::start`], with these options, which win over the usual ones.
+    pub async fn start_with(options: &[&str]) -> Self {
+        Self::create(&std::env::temp_dir(), options).await
+    }
+
     /// Like [`PostgresServer::start`], with its files in this folder, which every user may enter.
     pub async fn start_in(parent: &Path) -> Self {
+        Self::create(parent, &[]).await
+    }
+
+    async fn create(parent: &Path, settings: &[&str]) -> Self {
         let (account, folder) =
             (Account::of_servers(), tempfile::tempdir_in(parent).expect("a folder"));
         give(folder.path(), account);
@@ -54,7 +65,38 @@ impl PostgresServer {
         let made =
             run_as(account, newest("initdb")).args(options).arg(data(folder.path())).output();
         check("initdb", &made.expect("initdb can be run"));
-        Self::launch(account, folder, &[]).await
+        Self::launch(account, folder, settings).await
+    }
+
+    /// Creates a cluster with TLS and with these lines of `pg_hba.conf` after those that let the
+    /// superuser in, with the programs of this folder or the newest ones.
+    pub async fn secured(
+        programs: Option<&Path>,
+        authority: &TestAuthority,
+        certificate: &TestCertificate,
+        access: &str,
+    ) -> Self {
+        let (account, folder) = (Account::of_servers(), tempfile::tempdir().expect("a folder"));
+        give(folder.path(), account);
+        let path = |name: &str| programs.map_or_else(|| newest(name), |folder| folder.join(name));
+        let options =
+            ["--username=postgres", "--auth=trust", "--no-sync", "--no-instructions", "--pgdata"];
+        let made = run_as(account, path("initdb")).args(options).arg(data(folder.path())).output();
+        check("initdb", &made.expect("initdb can be run"));
+        let file = |name: &str, content: &[u8]| {
+            let path = data(folder.path()).join(name);
+            fs::write(&path, content).expect("a file");
+            give(&path, account);
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("permissions");
+        };
+        let read = |path: &Path| fs::read(path).expect("a file");
+        file("ca.pem", &read(&authority.certificate()));
+        file("server.crt", &read(&certificate.certificate));
+        file("server.key", &read(&certificate.key));
+        let superuser = "host all postgres 127.0.0.1/32 trust";
+        file("pg_hba.conf", format!("{superuser}\n{access}\n").as_bytes());
+        let options = ["-c", "ssl=on", "-c", "ssl_ca_file=ca.pem"];
+        Self::launch_program(&path("postgres"), account, folder, &options).await
     }
 
     /// Starts a standby of this server, which replicates through the proxy at this port.
@@ -80,8 +122,17 @@ impl PostgresServer {
     }
 
     async fn launch(account: Option<Account>, folder: TempDir, options: &[&str]) -> Self {
+        Self::launch_program(&newest("postgres"), account, folder, options).await
+    }
+
+    async fn launch_program(
+        program: &Path,
+        account: Option<Account>,
+        folder: TempDir,
+        options: &[&str],
+    ) -> Self {
         let port = port::free();
-        let mut command = postgres(account, port, folder.path(), options);
+        let mut command = postgres(program, account, port, folder.path(), options);
         let program = TestProgram::start("postgres", &mut command);
         let server = Self { port, program, command, _folder: folder };
         server.ready().await;
@@ -92,6 +143,21 @@ impl PostgresServer {
     #[must_use]
     pub fn url(&self) -> String {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// Runs a statement as a superuser.
+    pub async fn execute(&self, statement: &str) {
+        let mut admin = PgConnection::connect(&self.url()).await.expect("it answers");
+        let done = sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(&mut admin).await;
+        done.unwrap_or_else(|error| panic!("{statement}: {error}"));
+    }
+
+    /// The number that a statement returns.
+    pub async fn number(&self, statement: &str) -> i64 {
+        let mut admin = PgConnection::connect(&self.url()).await.expect("it answers");
+        let asked = sqlx::query_scalar(AssertSqlSafe(statement.to_owned()));
+        let answer = asked.fetch_one(&mut admin).await;
+        answer.unwrap_or_else(|error| panic!("{statement}: {error}"))
     }
 
     /// Stops it and cuts every connection.
@@ -143,7 +209,7 @@ impl Account {
     }
 }
 
-/// Gives a folder to the owner of the server.
+/// Gives a folder or a file to the owner of the server.
 pub fn give(folder: &Path, account: Option<Account>) {
     if let Some(Account { user, group }) = account {
         chown(folder, Some(user), Some(group)).expect("root may give a folder away");
@@ -164,8 +230,14 @@ fn check(what: &str, output: &Output) {
     assert!(output.status.success(), "{what}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-fn postgres(account: Option<Account>, port: u16, folder: &Path, options: &[&str]) -> Command {
-    let mut command = run_as(account, newest("postgres"));
+fn postgres(
+    program: &Path,
+    account: Option<Account>,
+    port: u16,
+    folder: &Path,
+    options: &[&str],
+) -> Command {
+    let mut command = run_as(account, program);
     command.arg("-D").arg(data(folder)).args(["-k", "", "-p", &port.to_string()]);
     // The server does not end while a client is cut off in the middle of its handshake, so it must
     // give up such a client soon. The log fits on a small disk, and keeps the changes that a

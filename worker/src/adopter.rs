@@ -17,10 +17,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::maintenance::every;
-use crate::worker_state::WorkerState;
+use crate::worker_state::{IDLE_AFTER, WorkerState};
 
-/// The time between two checks for a dead worker, which cost almost nothing.
+/// The time between two checks for a dead worker, which cost almost nothing. A worker that had
+/// nothing to do for [`IDLE_AFTER`] checks less often.
 const PERIOD: Duration = Duration::from_millis(100);
+const IDLE_PERIOD: Duration = Duration::from_secs(1);
 
 /// Intervals of the searches for orphans. [`SEARCH_PERIOD`] applies for [`AFTERMATH`] after a
 /// worker died or the database did not answer, [`CALM_SEARCH_PERIOD`] at all other times. A search
@@ -59,6 +61,10 @@ pub(crate) async fn run(state: Arc<WorkerState>, stop: CancellationToken) {
                 }
             }
         }
+        if !search.may_look(&state) {
+            continue;
+        }
+        let _turn = state.turn().await;
         let adopted = match search.is_due(&state).await {
             Ok(true) => adopt(&state, &stop).await,
             Ok(false) => continue,
@@ -81,12 +87,26 @@ struct OwnerSearch {
     /// The moment of the last search; `None` if a search is due at once.
     last: Option<Instant>,
     alarmed: Instant,
+    /// The moment of the last check.
+    looked: Option<Instant>,
 }
 
 impl OwnerSearch {
     /// Counts the start as a reason to search, because this worker may replace one that died.
     fn begin() -> Self {
-        Self { known: Incarnations::default(), last: None, alarmed: Instant::now() }
+        let alarmed = Instant::now();
+        Self { known: Incarnations::default(), last: None, alarmed, looked: None }
+    }
+
+    fn may_look(&mut self, state: &WorkerState) -> bool {
+        let period = if state.is_idle(IDLE_AFTER) { IDLE_PERIOD } else { PERIOD };
+        // A tick may come a little early.
+        let is_early = |looked: Instant| looked.elapsed() + PERIOD / 2 < period;
+        let may_look = self.last.is_none() || !self.looked.is_some_and(is_early);
+        if may_look {
+            self.looked = Some(Instant::now());
+        }
+        may_look
     }
 
     async fn is_due(&mut self, state: &WorkerState) -> Result<bool, StoreError> {

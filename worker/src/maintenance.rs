@@ -15,6 +15,10 @@ const PULSE: Duration = Duration::from_secs(1);
 /// Interval of maintenance. The orders of one second are read in a few milliseconds, so that other
 /// work hardly waits for a core.
 const UPKEEP: Duration = Duration::from_secs(1);
+/// A worker that had nothing to do for this time does one maintenance of so many. By then the low
+/// watermark has followed the last order.
+const LONG_IDLE: Duration = Duration::from_mins(1);
+const IDLE_EVERY: u32 = 20;
 
 /// Takes part in a census every second, until stopped: the others see that this worker is alive,
 /// and its published cursor moves.
@@ -23,6 +27,8 @@ pub(crate) async fn keep_alive(state: Arc<WorkerState>, stop: CancellationToken)
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         if let Err(error) = attend(&*state.store, &state.bus).await {
             state.outage.note("census", &error);
+            // Maybe a failover, which maintenance must notice.
+            state.touch();
         }
     }
 }
@@ -39,9 +45,17 @@ pub(crate) async fn attend(store: &dyn Store, bus: &SharedBus) -> Result<(), Sto
 /// Raises the low watermark and deletes old records, until stopped.
 pub(crate) async fn maintain(state: Arc<WorkerState>, stop: CancellationToken) {
     let mut ticks = every(UPKEEP);
+    let mut left_out = IDLE_EVERY;
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        if state.is_idle(LONG_IDLE) && left_out < IDLE_EVERY {
+            left_out += 1;
+            continue;
+        }
+        left_out = 1;
+        let _turn = state.turn().await;
         if let Err(error) = state.store.maintain().await {
             state.outage.note("maintain", &error);
+            state.touch();
         }
     }
 }

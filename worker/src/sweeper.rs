@@ -1,7 +1,7 @@
 //! Claims orders from the database whose entry did not arrive.
 //!
 //! One task. While Redis is reachable it searches four times a second for PENDING orders whose
-//! entry was lost. While Redis is unreachable it is the only intake and searches more often. Any
+//! entry was lost, or every two seconds while there is nothing to do. While Redis is unreachable it is the only intake and searches more often. Any
 //! number of workers may sweep at once: each leaves out the rows that another one holds.
 //!
 //! An order never becomes PENDING again, so an order that was checked when it was old enough need
@@ -19,10 +19,12 @@ use galley_store::{ClaimFrom, IdRange, MAX_BATCH};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::worker_state::WorkerState;
+use crate::worker_state::{IDLE_AFTER, WorkerState};
 
 /// Interval of the searches while Redis is reachable. A search takes one to three milliseconds.
 const CALM: Duration = Duration::from_millis(250);
+/// The same for a worker that had nothing to do for a while.
+const IDLE: Duration = Duration::from_secs(2);
 /// Age of a PENDING order at which its entry counts as lost.
 const LOST_AFTER: Duration = Duration::from_secs(3);
 /// One of this many searches reads all orders, because some commit long after their id was
@@ -47,7 +49,11 @@ pub(crate) async fn run(state: Arc<WorkerState>, stop: CancellationToken) {
         };
         let pause = if sweep(&state, ids, age, &stop).await {
             backoff.reset();
-            if away { AWAY.clone().delay() } else { CALM }
+            match (away, state.is_idle(IDLE_AFTER)) {
+                (true, _) => AWAY.clone().delay(),
+                (false, true) => IDLE,
+                (false, false) => CALM,
+            }
         } else {
             // The failed search has checked nothing: the next one reads all orders.
             looks = Looks::default();
@@ -64,6 +70,7 @@ pub(crate) async fn run(state: Arc<WorkerState>, stop: CancellationToken) {
 
 /// Claims all pending orders of the range. Returns true if the database answered.
 async fn sweep(state: &WorkerState, ids: IdRange, age: Duration, stop: &CancellationToken) -> bool {
+    let _turn = state.turn().await;
     while stop.run_until_cancelled(state.room()).await.is_some() {
         let pending = state.bus.begin();
         let claimed = match state.claim(ClaimFrom::Oldest { ids, age, limit: MAX_BATCH }).await {

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use galley_bus::{BusError, SharedBus};
@@ -27,6 +27,9 @@ const MAX_HELD: usize = 200_000;
 /// up.
 const MAX_LAG: Duration = Duration::from_secs(1);
 
+/// The time with nothing to do after which a worker looks at the database less often.
+pub(crate) const IDLE_AFTER: Duration = Duration::from_secs(10);
+
 pub(crate) struct WorkerState {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) bus: SharedBus,
@@ -46,6 +49,11 @@ pub(crate) struct WorkerState {
     doubt: AtomicBool,
     /// The greatest id that this worker has claimed; 0 before the first.
     newest: AtomicI64,
+    /// The last time that this worker had an order at hand or could not reach the database.
+    used: Mutex<Option<Instant>>,
+    /// Held by the task that asks the database while there is nothing to do: one at a time, so that
+    /// an idle worker needs few connections.
+    turn: tokio::sync::Mutex<()>,
 }
 
 impl WorkerState {
@@ -68,7 +76,25 @@ impl WorkerState {
             bus_away: watch::Sender::new(false),
             doubt: AtomicBool::new(false),
             newest: AtomicI64::new(0),
+            used: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
         }
+    }
+
+    /// Notes that there is something to do, so that this worker looks at the database often.
+    pub(crate) fn touch(&self) {
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Returns true if there has been nothing to do for so long.
+    pub(crate) fn is_idle(&self, time: Duration) -> bool {
+        let used = *self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.is_none_or(|used| used.elapsed() >= time)
+    }
+
+    /// Waits for the turn to ask the database, if there has been nothing to do.
+    pub(crate) async fn turn(&self) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        if self.is_idle(IDLE_AFTER) { Some(self.turn.lock().await) } else { None }
     }
 
     /// Claims orders. A failure of unknown outcome sets the flag `doubt`, because the claim may
@@ -141,6 +167,7 @@ impl WorkerState {
                 preparation.arm(DueOrder { at: now + *due_in, id: order.id });
             }
         }
+        self.touch();
         for Claimed { order, .. } in claimed {
             if let Some(reason) = order.reason {
                 metrics::counter!("galley_orders_cancelled_total", "reason" => label(reason))
@@ -154,6 +181,9 @@ impl WorkerState {
     /// Takes at most a batch of orders that are due.
     pub(crate) fn take_due(&self) -> Vec<DueOrder> {
         let due = self.preparation().take_due(Instant::now(), MAX_BATCH);
+        if !due.is_empty() {
+            self.touch();
+        }
         self.weigh();
         due
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use galley_bus::{
     BusConfig, Entry, Queue, SharedBus, Subscription, SubscriptionEvent, Timing, connect_with,
 };
@@ -65,8 +66,7 @@ impl BusStage {
     }
 
     async fn at(url: Option<String>, timing: Timing) -> Self {
-        let namespace = format!("test:{:016x}", rand::random::<u64>());
-        let config = BusConfig { url, namespace, ..BusConfig::default() };
+        let config = BusConfig { url, namespace: format!("test:{:016x}", rand::random::<u64>()) };
         Self { bus: connect(&config, timing).await, config, timing, _cluster: Vec::new() }
     }
 
@@ -77,13 +77,6 @@ impl BusStage {
         } else {
             self.bus.clone()
         }
-    }
-
-    /// The bus as a process has it that knows one node of the cluster.
-    pub async fn by_one_node(&self) -> SharedBus {
-        let nodes = self.config.url.as_deref().expect("this bus is on Redis");
-        let url = nodes.split(',').next().map(str::to_owned);
-        connect(&BusConfig { url, ..self.config.clone() }, self.timing).await
     }
 
     /// The stream and the channel, on one server.
@@ -126,16 +119,12 @@ pub fn cursor(number: i64) -> ResumeCursor {
 
 /// An update for hero 1.
 pub fn update(id: i64) -> Update {
-    update_of(1, id, 0)
+    update_of(1, id, Bytes::from_static(b"{}"))
 }
 
-/// An update whose frame has so many bytes more than it needs.
-pub fn update_of(hero: i64, id: i64, size: usize) -> Update {
+pub fn update_of(hero: i64, id: i64, frame: Bytes) -> Update {
     let hero_id = HeroId::new(hero).expect("an id");
     let time = Timestamp::from_millis(id).expect("in range");
-    let json = format!(r#"{{"id":{id},"hero_id":{hero},"version":1,"status":"PENDING"}}"#);
-    let more = "x".repeat(size);
-    let frame = format!(r#"{{"type":"order","order":{json},"more":"{more}"}}"#).into();
     Update {
         hero_id,
         order_id: order(id),
@@ -144,6 +133,11 @@ pub fn update_of(hero: i64, id: i64, size: usize) -> Update {
         time,
         frame,
     }
+}
+
+/// A frame of so many bytes and a few.
+pub fn large_frame(bytes: usize) -> Bytes {
+    format!("{{\"{}\":1}}", "x".repeat(bytes)).into()
 }
 
 /// Reads until so many entries have come, and no longer than it takes.

@@ -4,10 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::JSON;
 use super::schemas::Schemas;
-use super::type_names::type_name;
 use crate::audience;
 use crate::frame::{ClientFrame, ServerFrame, client, server};
-use crate::{Meal, Order};
 
 const WORDS: &str = "words";
 
@@ -20,23 +18,20 @@ pub struct Messages {
 impl Messages {
     /// Derives the messages from the types of the frames.
     pub fn collect(schemas: &mut Schemas) -> Self {
-        // The entries of pages.
-        schemas.add::<Meal>();
-        schemas.add::<Order>();
         let commands =
             schemas.tagged::<ClientFrame>().into_iter().map(|(kind, description, mut objects)| {
                 // The parser of frames refuses unknown fields.
                 for object in &mut objects {
                     object["additionalProperties"] = json!(false);
                 }
-                message(schemas, kind, "Command", &description, objects, client::PINNED)
+                message(schemas, kind, &description, objects, client::PINNED)
             });
         let mut commands: Vec<(String, Value)> = commands.collect();
-        commands.push((WORDS.to_owned(), plain_words(schemas)));
+        commands.push((WORDS.to_owned(), plain_words()));
         let frames = schemas.tagged::<ServerFrame<'_>>().into_iter();
         let frames = frames
             .map(|(kind, description, objects)| {
-                message(schemas, kind, "Frame", &description, objects, server::PINNED)
+                message(schemas, kind, &description, objects, server::PINNED)
             })
             .collect();
         Self { commands, frames }
@@ -61,7 +56,6 @@ impl Messages {
 fn message(
     schemas: &mut Schemas,
     kind: String,
-    side: &str,
     description: &str,
     objects: Vec<Value>,
     lines: &str,
@@ -84,7 +78,7 @@ fn message(
         "title": kind,
         "summary": description,
         "contentType": JSON,
-        "payload": schemas.publish(format!("{}{side}", type_name(&kind)), payload),
+        "payload": schemas.keep(payload),
         "examples": examples,
     });
     if has_id {
@@ -94,7 +88,7 @@ fn message(
     (kind, message)
 }
 
-fn plain_words(schemas: &mut Schemas) -> Value {
+fn plain_words() -> Value {
     let examples: Vec<Value> = ["menu", "order 2", "orders", "cancel 7 changed my mind"]
         .map(|line| json!({"payload": line}))
         .into();
@@ -103,7 +97,7 @@ fn plain_words(schemas: &mut Schemas) -> Value {
         "title": "plain words",
         "summary": format!("One command a line, for people at a terminal; heroes {}; staff {}.", audience::HELP, audience::STAFF_HELP),
         "contentType": "text/plain",
-        "payload": schemas.publish("WordsCommand".to_owned(), json!({"type": "string", "pattern": r"^\s*[^\s{]"})),
+        "payload": {"type": "string", "pattern": r"^\s*[^\s{]"},
         "examples": examples,
     })
 }

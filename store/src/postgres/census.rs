@@ -24,7 +24,8 @@ impl Postgres {
                      select pid, pid || ' ' || xact_start as transaction, state, wait_event,
                          pid = any($3) as own
                      from pg_stat_activity
-                     where datname = current_database() and application_name = 'galley'
+                     where datname = current_database()
+                       and application_name = current_setting('application_name')
                  )
                  select ", clock!(), ", watermark.floor,
                      pg_snapshot_xmax(pg_current_snapshot())::text::bigint as xmax,

@@ -5,54 +5,60 @@ use std::io::ErrorKind;
 use galley_protocol::network::reason;
 use sqlx::Error;
 use sqlx::error::DatabaseError;
-use sqlx::postgres::PgConnectOptions;
 
+use super::database_address::{DatabaseAddress, ServerAddress};
 use crate::{StoreConnectError, StoreError};
 
-pub(super) fn place(options: &PgConnectOptions) -> String {
-    let database = options.get_database().unwrap_or_else(|| options.get_username());
-    format!("PostgreSQL at {}/{database}", server(options))
-}
-
-fn server(options: &PgConnectOptions) -> String {
-    let host = options
-        .get_socket()
-        .map_or_else(|| options.get_host().into(), |path| path.to_string_lossy());
-    format!("{host}:{}", options.get_port())
-}
-
-fn said(error: &Error) -> String {
+pub(super) fn said(error: &Error) -> String {
     if let Error::Io(error) = error {
         return reason(error);
     }
     error.as_database_error().map_or_else(|| error.to_string(), |error| error.message().to_owned())
 }
 
-/// SQLSTATE: 28 authentication, 3D000 no such database, 42501 permission.
-pub(super) fn of_connecting(options: &PgConnectOptions, error: &Error) -> StoreConnectError {
-    let (place, said) = (place(options), said(error));
+/// SQLSTATE: 28 authentication, 3D000 no such database, 42501 permission. `PgBouncer` says 08P01
+/// whatever happens.
+pub(super) fn of_connecting(
+    address: &DatabaseAddress,
+    server: &ServerAddress,
+    error: &Error,
+) -> StoreConnectError {
+    let (place, said) = (address.named(&server.place), said(error));
     let refused = StoreConnectError::Refused;
     let code = error.as_database_error().and_then(DatabaseError::code);
     match (error, code.as_deref()) {
-        (_, Some(code)) if code.starts_with("28") => refused(format!(
-            "cannot log in to {place}: {said}; check user and password in DATABASE_URL"
-        )),
+        (_, Some(code)) if code.starts_with("28") && said.contains("pg_hba.conf") => {
+            refused(format!(
+                "cannot log in to {place}: {said}; check user, database and sslmode in DATABASE_URL"
+            ))
+        }
+        (_, Some(code)) if code.starts_with("28") && said.contains("certificate") => refused(
+            format!("cannot log in to {place}: {said}; check sslcert and sslkey in DATABASE_URL"),
+        ),
+        (_, Some(code)) if code.starts_with("28") || is_refused_by_pooler(code, &said) => refused(
+            format!("cannot log in to {place}: {said}; check user and password in DATABASE_URL"),
+        ),
         (_, Some("3D000")) => refused(format!(
             "cannot use {place}: {said}; create it, or name another in DATABASE_URL"
         )),
         (_, Some("42501")) => refused(format!(
             "cannot use {place}: {said}; grant it to the user {} in DATABASE_URL",
-            options.get_username()
+            server.options.get_username()
         )),
-        (Error::Tls(_), _) => {
-            refused(format!("cannot speak TLS with {place}: {said}; check sslmode in DATABASE_URL"))
+        (Error::Tls(_), _) => refused(of_tls(&place, &said)),
+        // The TLS library reports a bad certificate, or an alert of the server, as bad data.
+        (Error::Io(error), _) if error.kind() == ErrorKind::InvalidData => {
+            refused(of_tls(&place, &said))
         }
         (Error::Configuration(_), _) => {
             refused(format!("cannot use {place}: {said}; check DATABASE_URL"))
         }
+        (Error::Protocol(_), _) if said.contains("authentication method") => {
+            refused(format!("cannot log in to {place}: {said}; check pg_hba.conf and DATABASE_URL"))
+        }
         (Error::Protocol(_), _) => refused(format!(
             "{} does not speak the protocol of PostgreSQL: {said}; check host and port in DATABASE_URL",
-            server(options)
+            server.place
         )),
         (Error::Io(error), _) if error.kind() == ErrorKind::PermissionDenied => refused(format!(
             "cannot open {place}: {said}; let this user into the folder of the socket"
@@ -64,8 +70,27 @@ pub(super) fn of_connecting(options: &PgConnectOptions, error: &Error) -> StoreC
     }
 }
 
-pub(super) fn of_reading(options: &PgConnectOptions, error: StoreError) -> StoreConnectError {
-    let place = place(options);
+fn of_tls(place: &str, said: &str) -> String {
+    format!("cannot speak TLS with {place}: {said}; check sslmode and sslrootcert in DATABASE_URL")
+}
+
+/// `PgBouncer` also says 08P01 of a server that it cannot reach yet.
+fn is_refused_by_pooler(code: &str, said: &str) -> bool {
+    let reasons =
+        ["authentication failed", "no such user", "no such database", "startup parameter"];
+    code == "08P01" && reasons.iter().any(|reason| said.contains(reason))
+}
+
+/// The refusal of a pooler that shares sessions.
+pub(super) fn of_pooling(place: &str) -> StoreConnectError {
+    StoreConnectError::Refused(format!(
+        "cannot use {place}: a pooler there shares sessions, so that locks would outlive their \
+         process; set pool_mode = session for this database, or name the server itself in \
+         DATABASE_URL"
+    ))
+}
+
+pub(super) fn of_reading(place: &str, error: StoreError) -> StoreConnectError {
     let passes = error.is_passing();
     match error {
         StoreError::Trouble(trouble, said) => {

@@ -11,13 +11,14 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use galley_protocol::IncarnationId;
-use sqlx::postgres::{PgConnectOptions, PgRow};
+use sqlx::postgres::PgRow;
 use sqlx::{Connection, PgConnection, Row};
 use tokio::time::{Instant, timeout};
 use tracing::warn;
 
 use super::Postgres;
-use super::statements::{PostgresQuery, refusal, silence};
+use super::server_search::ServerSearch;
+use super::statements::{NO_LIMITS, PostgresQuery, prepare, refusal, silence};
 use crate::{Result, StoreError};
 
 /// The classes of advisory locks: the first half of a lock's key.
@@ -96,13 +97,12 @@ impl Postgres {
             return Ok(rows);
         }
         let again = async {
-            line.connect(&self.options).await?;
-            line.hold_and_ask(&wanted, &ask).await
+            line.connect(&self.search).await?;
+            // The server may be another one than before.
+            self.pool.set_connect_options(self.search.options());
+            line.hold_and_ask(&wanted, &ask).await.map_err(|error| refusal(&error))
         };
-        let rows = again
-            .await
-            .map_err(|error| refusal(&error))
-            .inspect_err(|error| self.outage.note(error))?;
+        let rows = again.await.inspect_err(|error| self.outage.note(error))?;
         if std::mem::replace(&mut line.is_second, true) {
             warn!("lost the connection that shows that this process lives; connected again");
             *self.liveness.retaken.lock().unwrap_or_else(PoisonError::into_inner) =
@@ -121,10 +121,12 @@ impl Postgres {
 }
 
 impl LivenessConnection {
-    async fn connect(&mut self, options: &PgConnectOptions) -> Result<(), sqlx::Error> {
+    async fn connect(&mut self, search: &ServerSearch) -> Result<()> {
         *self = Self { is_second: self.is_second, ..Self::default() };
-        let connected = timeout(PROBE, PgConnection::connect_with(options)).await;
-        self.connection = Some(connected.unwrap_or_else(|_| Err(silence()))?);
+        let mut connection = search.find(PROBE).await.map_err(|none| none.running)?;
+        let prepared = timeout(PROBE, prepare(&mut connection, NO_LIMITS)).await;
+        prepared.unwrap_or_else(|_| Err(silence())).map_err(|error| refusal(&error))?;
+        self.connection = Some(connection);
         Ok(())
     }
 

@@ -136,12 +136,12 @@ impl<R: PostgresTable> Menu<R> for Postgres {
     }
 
     async fn get(&self, id: R::Id) -> Result<Option<R>> {
-        let rows = self.rows(|| sqlx::query(R::SQL.get).bind(id.into()));
+        let rows = self.read(|| sqlx::query(R::SQL.get).bind(id.into()));
         only(&rows.await?, R::read)
     }
 
     async fn list(&self, page: &ListPage) -> Result<Vec<R>> {
-        let rows = self.rows(|| {
+        let rows = self.read(|| {
             sqlx::query(R::SQL.list)
                 .bind(page.after.map_or(0, PageCursor::get))
                 .bind(page.name_contains.as_deref().map(fold))

@@ -38,7 +38,7 @@ macro_rules! orders {
 #[async_trait]
 impl Reading for Postgres {
     async fn order(&self, id: OrderId) -> Result<Option<ViewedOrder>> {
-        let rows = self.rows(|| {
+        let rows = self.read(|| {
             sqlx::query(concat! {"/* order */ ", order_views!(), "and orders.id = $1"})
                 .bind(id.get())
         });
@@ -50,7 +50,7 @@ impl Reading for Postgres {
         OfHero { hero_id, command }: &OfHero<ListOrders>,
     ) -> Result<Vec<OrderView>> {
         let status: Vec<i16> = command.status.iter().map(|status| status.code()).collect();
-        let rows = self.rows(|| {
+        let rows = self.read(|| {
             let ask = sqlx::query(match hero_id {
                 Some(_) => orders!("orders_of_hero", " and orders.hero_id = $6"),
                 None => orders!("orders", ""),
@@ -85,7 +85,7 @@ impl Reading for Postgres {
         let from: Vec<i64> = requests.iter().map(|request| request.from(low_watermark)).collect();
         let after: Vec<i64> =
             requests.iter().map(|request| request.after.map_or(0, i64::from)).collect();
-        let rows = self.rows(|| {
+        let rows = self.read(|| {
             sqlx::query(concat! {
                 "/* changes */
                  select asked.n, ", clock!(), ", changed.*
@@ -126,7 +126,7 @@ impl Reading for Postgres {
         at_most: usize,
     ) -> Result<ChangesOfAll> {
         let low_watermark = self.settled.get();
-        let rows = self.rows(|| {
+        let rows = self.read(|| {
             sqlx::query(concat! {
                 "/* changes_of_all */
                  select clock.*, changed.*
@@ -165,7 +165,7 @@ impl Reading for Postgres {
             lists.iter().zip(1_i64..).flat_map(|(list, n)| list.iter().map(move |id| (n, id.get())))
         };
         let (numbers, ids): (Vec<i64>, Vec<i64>) = asked().unzip();
-        let rows = self.rows(|| {
+        let rows = self.read(|| {
             sqlx::query(concat! {
                 "/* states */
                  select asked.n, ", order_columns!(), ", orders.deleted_time is not null as deleted
@@ -182,7 +182,7 @@ impl Reading for Postgres {
 
     async fn present(&self) -> Result<ResumeCursor> {
         let low_watermark = self.settled.get();
-        let rows = self.rows(|| sqlx::query(concat! {"/* present */ select ", clock!()}));
+        let rows = self.read(|| sqlx::query(concat! {"/* present */ select ", clock!()}));
         let rows = rows.await?;
         self.cursor(first(&rows)?, low_watermark).await
     }

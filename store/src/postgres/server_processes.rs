@@ -11,7 +11,6 @@ use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use sqlx::postgres::PgConnection;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -96,12 +95,8 @@ impl ServerProcesses {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) async fn meet(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-        let pid = sqlx::query_scalar("/* backend */ select pg_backend_pid()")
-            .fetch_one(connection)
-            .await?;
+    pub(super) fn meet(&self, pid: i32) {
         self.state().pids.insert(pid);
-        Ok(())
     }
 
     pub(super) fn pids(&self) -> BTreeSet<i32> {

@@ -61,7 +61,7 @@ impl Postgres {
         // Read before the statement, whose snapshot must be newer: see [`super::settled`].
         let low_watermark = self.settled.get();
         let ids: Vec<i64> = requests.iter().map(|request| request.hero_id.get()).collect();
-        let rows = self.rows(|| {
+        let rows = self.read(|| {
             sqlx::query(concat! {
                 "/* snapshot_heroes */
                  select ", clock!(), ", ", hero_columns!(), "
@@ -87,7 +87,7 @@ impl Postgres {
         low_watermark: OrderId,
     ) -> Result<Vec<PgRow>> {
         let heroes: Vec<i64> = requests.iter().map(|request| request.hero_id.get()).collect();
-        self.rows(|| {
+        self.read(|| {
             sqlx::query(concat! {
                 "/* snapshot_active */
                  select asked.n, ", order_columns!(), "
@@ -120,7 +120,7 @@ impl Postgres {
             .iter()
             .map(|(.., since)| since.low_watermark.min(low_watermark).get())
             .collect();
-        self.rows(|| {
+        self.read(|| {
             sqlx::query(concat! {
                 "/* snapshot_ended */
                  select asked.n, ended.*,

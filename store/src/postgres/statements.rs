@@ -8,31 +8,35 @@
 //! statement is repeated up to [`RETRIES`] times; then it fails with [`StoreError::Contended`].
 //! Never repeat a statement here that the server may have carried out.
 
+use std::fmt::Write as _;
 use std::io;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use galley_protocol::network::is_host;
 use rand::RngExt;
 use sqlx::error::DatabaseError;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
 use sqlx::query::Query;
-use sqlx::{Connection, Execute, Executor, PgPool, Postgres as Database, SqlStr};
+use sqlx::{
+    AssertSqlSafe, Connection, Execute, Executor, PgConnection, PgPool, Postgres as Database, Row,
+    SqlStr,
+};
 use tokio::time::{sleep, timeout};
 
 use super::Postgres;
 use super::server_processes::ServerProcesses;
+use super::shares::{Share, Shares};
 use crate::{Result, STATEMENT_TIMEOUT, StoreError, Trouble};
 
-/// The connections of one process. A request that gets none within [`ACQUIRE_TIMEOUT`] is refused.
-const MAX_CONNECTIONS: u32 = 8;
+/// A request that gets no connection within this time is refused.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+/// The time after which an unused connection is closed.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest wait for an answer: longer than the server's own time-out.
 const ANSWER_TIMEOUT: Duration = STATEMENT_TIMEOUT.saturating_add(Duration::from_secs(1));
 /// The idle time after which a connection is tested before use: the server may have restarted.
-const IDLE_TRUST: Duration = Duration::from_secs(1);
+const IDLE_TRUST: Duration = Duration::from_millis(1_500);
 /// The most repetitions of a statement after collisions.
 const RETRIES: u32 = 10;
 /// The longest pause before a repetition, in milliseconds.
@@ -43,50 +47,55 @@ const READ_ONLY: &str = "25006";
 
 pub(super) type PostgresQuery<'q> = Query<'q, Database, PgArguments>;
 
-/// Parses the URL. An error never quotes it, because it may contain a password.
-pub(super) fn options(url: &str) -> Result<PgConnectOptions, String> {
-    let options = PgConnectOptions::from_str(url).map_err(|error| {
-        if let sqlx::Error::Configuration(cause) = error {
-            cause.to_string()
-        } else {
-            "cannot be read".to_owned()
-        }
-    })?;
-    if options.get_socket().is_none()
-        && !is_host(options.get_host().trim_start_matches('[').trim_end_matches(']'))
-    {
-        return Err("its host is neither a name nor an address".to_owned());
-    }
-    let keepalive = [
-        ("tcp_keepalives_idle", "5"),
-        ("tcp_keepalives_interval", "1"),
-        ("tcp_keepalives_count", "3"),
-    ];
+/// The settings of every session. They are set once it is open, because a pooler drops or refuses
+/// those of a start. Each must hold however the role or the database is configured.
+const SESSION: [(&str, &str); 7] = [
     // A plan lives as long as its connection, or until the table is analyzed. A plan made while
     // `orders` is nearly empty would scan the whole table for each batch, and would still do so
     // when the table has grown.
-    let plans = [("enable_seqscan", "off"), ("jit", "off")];
-    // A role may have a stricter isolation level as its default. At that level guarded statements
-    // would fail instead of waiting for each other.
-    let session =
-        [("idle_session_timeout", "0"), ("default_transaction_isolation", "read committed")];
-    Ok(options.application_name("galley").options(session).options(plans).options(keepalive))
+    ("enable_seqscan", "off"),
+    ("jit", "off"),
+    ("idle_session_timeout", "0"),
+    // At a stricter level guarded statements would fail instead of waiting for each other.
+    ("default_transaction_isolation", "read committed"),
+    ("tcp_keepalives_idle", "5"),
+    ("tcp_keepalives_interval", "1"),
+    ("tcp_keepalives_count", "3"),
+];
+/// The time-outs of a statement, of waiting for a lock, and of an idle transaction.
+const LIMITS: [&str; 3] = ["5s", "2s", "5s"];
+pub(super) const NO_LIMITS: [&str; 3] = ["0"; 3];
+
+/// Sets up a session. Returns its server process.
+pub(super) async fn prepare(
+    connection: &mut PgConnection,
+    limits: [&'static str; 3],
+) -> Result<i32, sqlx::Error> {
+    let names = ["statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"];
+    let mut ask = "/* backend */ select pg_backend_pid() as pid".to_owned();
+    for (name, value) in SESSION.into_iter().chain(names.into_iter().zip(limits)) {
+        write!(ask, ", set_config('{name}', '{value}', false)").expect("writing to memory");
+    }
+    connection.fetch_one(sqlx::raw_sql(AssertSqlSafe(ask))).await?.try_get("pid")
 }
 
-pub(super) fn pool(options: PgConnectOptions, backends: &Arc<ServerProcesses>) -> PgPool {
+pub(super) fn pool(
+    options: PgConnectOptions,
+    shares: &Shares,
+    backends: &Arc<ServerProcesses>,
+) -> PgPool {
     let (met, known) = (Arc::clone(backends), Arc::clone(backends));
-    let limits = [
-        ("statement_timeout", "5s"),
-        ("lock_timeout", "2s"),
-        ("idle_in_transaction_session_timeout", "5s"),
-    ];
     PgPoolOptions::new()
-        .max_connections(MAX_CONNECTIONS)
+        .max_connections(shares.connections())
         .acquire_timeout(ACQUIRE_TIMEOUT)
+        .idle_timeout(IDLE_TIMEOUT)
         .test_before_acquire(false)
         .after_connect(move |connection, _| {
             let backends = Arc::clone(&met);
-            Box::pin(async move { backends.meet(connection).await })
+            Box::pin(async move {
+                backends.meet(prepare(connection, LIMITS).await?);
+                Ok(())
+            })
         })
         .before_acquire(move |connection, metadata| {
             let is_suspect = known.is_suspect(metadata.age);
@@ -100,7 +109,7 @@ pub(super) fn pool(options: PgConnectOptions, backends: &Arc<ServerProcesses>) -
                 Ok(true)
             })
         })
-        .connect_lazy_with(options.options(limits))
+        .connect_lazy_with(options)
 }
 
 impl Postgres {
@@ -122,13 +131,33 @@ impl Postgres {
         }
     }
 
+    /// Runs a statement of the work: one that changes rows, or that such a one waits for.
     pub(super) async fn rows<'q, A>(&self, ask: impl Fn() -> A + Send + Sync) -> Result<Vec<PgRow>>
+    where
+        A: Execute<'q, Database> + 'q,
+    {
+        self.repeated(Share::Work, ask).await
+    }
+
+    /// Runs a statement that only reads, for someone who asks.
+    pub(super) async fn read<'q, A>(&self, ask: impl Fn() -> A + Send + Sync) -> Result<Vec<PgRow>>
+    where
+        A: Execute<'q, Database> + 'q,
+    {
+        self.repeated(Share::Reads, ask).await
+    }
+
+    async fn repeated<'q, A>(
+        &self,
+        share: Share,
+        ask: impl Fn() -> A + Send + Sync,
+    ) -> Result<Vec<PgRow>>
     where
         A: Execute<'q, Database> + 'q,
     {
         let mut tries = 0;
         loop {
-            match self.once(ask()).await {
+            match self.once_with((), share, ask()).await {
                 Err(error) if tries < RETRIES && is_collision(&error) => {
                     tries += 1;
                     let pause = rand::rng().random_range(1..=RETRY_PAUSE);
@@ -157,7 +186,7 @@ impl Postgres {
                     return Err(StoreError::Trouble(trouble, "a change is being tried".to_owned()));
                 };
                 let probe = sqlx::query("/* check_changes */ update watermark set one = one");
-                if let Err(error) = self.once_with(turn, probe).await {
+                if let Err(error) = self.once_with(turn, Share::Work, probe).await {
                     let error = refusal(&error);
                     self.outage.note(&error);
                     return Err(error);
@@ -168,28 +197,32 @@ impl Postgres {
         }
     }
 
-    async fn once<'q>(
-        &self,
-        ask: impl Execute<'q, Database> + 'q,
-    ) -> Result<Vec<PgRow>, sqlx::Error> {
-        self.once_with((), ask).await
-    }
-
     /// Runs the statement in a task that also holds `kept`, even if the caller stops waiting.
     async fn once_with<'q>(
         &self,
         kept: impl Send + 'static,
+        share: Share,
         mut ask: impl Execute<'q, Database> + 'q,
     ) -> Result<Vec<PgRow>, sqlx::Error> {
         let arguments = ask.take_arguments().map_err(sqlx::Error::Encode)?;
         let ask = (ask.sql(), arguments);
-        let connection = self.pool.acquire().await?;
+        let acquired = timeout(ACQUIRE_TIMEOUT, async {
+            let part = self.shares.take(share).await;
+            self.acquire().await.map(|connection| (connection, part))
+        });
+        let (connection, part) = acquired.await.map_err(|_| sqlx::Error::PoolTimedOut)??;
+        let (pool, shares) = (self.pool.clone(), Arc::clone(&self.shares));
         let backends = Arc::clone(&self.backends);
         // `_ours` is dropped when the caller stops waiting, `theirs` when the statement has ended.
         let (_ours, theirs) = backends.begin();
         let running = tokio::spawn(async move {
-            let answer = run(connection, ask, &backends).await;
-            drop((kept, theirs));
+            let (answer, left) = run(connection, ask, &backends).await;
+            if let Some(connection) = left
+                && shares.has_too_many(pool.num_idle())
+            {
+                drop(connection.close().await);
+            }
+            drop((kept, theirs, part));
             answer
         });
         match timeout(ANSWER_TIMEOUT, running).await {
@@ -197,13 +230,38 @@ impl Postgres {
             Err(_) => Err(silence()),
         }
     }
+
+    /// A connection of the pool. The pool demands TLS of a server that may have none. If there is
+    /// none, the server is asked what it wants to be told before each connection without TLS.
+    async fn acquire(&self) -> Result<PoolConnection<Database>, sqlx::Error> {
+        match self.pool.acquire().await {
+            Err(error @ sqlx::Error::Tls(_)) => {
+                let _one_at_a_time = self.without_tls.lock().await;
+                let Some(options) = self.search.without_tls().await? else { return Err(error) };
+                let _demands_tls_again = DemandsTls(self);
+                self.pool.set_connect_options(options);
+                self.pool.acquire().await
+            }
+            acquired => acquired,
+        }
+    }
 }
 
+/// Makes the pool demand TLS again when dropped, even if nobody waits for the connection any more.
+struct DemandsTls<'a>(&'a Postgres);
+
+impl Drop for DemandsTls<'_> {
+    fn drop(&mut self) {
+        self.0.pool.set_connect_options(self.0.search.options());
+    }
+}
+
+/// Runs the statement. Returns the connection unless it must not be used again.
 async fn run(
     mut connection: PoolConnection<Database>,
     ask: (SqlStr, Option<PgArguments>),
     backends: &ServerProcesses,
-) -> Result<Vec<PgRow>, sqlx::Error> {
+) -> (Result<Vec<PgRow>, sqlx::Error>, Option<PoolConnection<Database>>) {
     let late = async {
         sleep(ANSWER_TIMEOUT).await;
         drop(backends.late().await);
@@ -212,19 +270,17 @@ async fn run(
         answer = connection.fetch_all(ask) => Some(answer),
         () = late => None,
     };
-    match answer {
+    let answer = match answer {
         Some(Err(error)) if code(&error).is_some_and(|code| code == READ_ONLY) => {
             backends.suspect();
-            drop(connection.detach());
             Err(error)
         }
-        Some(answer) => answer,
-        // A detached connection is closed and frees its slot in the pool.
-        None => {
-            drop(connection.detach());
-            Err(silence())
-        }
-    }
+        Some(answer) => return (answer, Some(connection)),
+        None => Err(silence()),
+    };
+    // A detached connection is closed and frees its slot in the pool.
+    drop(connection.detach());
+    (answer, None)
 }
 
 pub(super) fn silence() -> sqlx::Error {

@@ -30,7 +30,7 @@ const STEPS: usize = 100;
 
 impl Postgres {
     pub(super) async fn count_orders(&self) -> Result<Totals> {
-        let rows = self.rows(|| {
+        let rows = self.read(|| {
             sqlx::query(concat! {
                 "/* totals */
                  select counts.* from tally, lateral (

@@ -7,35 +7,24 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use galley_protocol::{OrderId, PublisherId};
-use sqlx::migrate::Migrator;
-use sqlx::postgres::PgPoolOptions;
 use tokio::time::{Instant, timeout};
 use tracing::debug;
 
 use super::Postgres;
 use super::census::nothing;
 use super::liveness::{HEARING, PUBLISHER};
-use super::statements::refusal;
-use crate::migrations::{failure, newest, outdated, tolerant};
+use super::migrating::MIGRATIONS;
+use crate::migrations::{newest, outdated};
 use crate::row_values::{get, parse};
 use crate::{Census, Result, Upkeep};
-
-static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/postgres");
 
 /// The longest wait for the last statements at the end.
 const CLOSING: Duration = Duration::from_secs(5);
 
 #[async_trait]
 impl Upkeep for Postgres {
-    /// Uses a connection without time-outs, because a migration may take any time. An advisory lock
-    /// keeps other processes waiting.
     async fn migrate(&self) -> Result<()> {
-        let single =
-            PgPoolOptions::new().max_connections(1).connect_with(self.options.clone()).await;
-        let single = single.map_err(|error| refusal(&error))?;
-        let applied = tolerant(&MIGRATIONS).run(&single).await;
-        single.close().await;
-        applied.map_err(|error| failure(&error, refusal))?;
+        self.run_migrations().await?;
         self.fold_again(None).await?;
         self.check_epoch().await?;
         self.read_floor().await

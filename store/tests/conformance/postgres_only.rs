@@ -270,3 +270,43 @@ async fn the_floor_waits_for_an_order_whose_commit_takes_long_whatever_the_clock
     }
     assert_eq!(test.store.low_watermark().get(), 1, "the order is PENDING");
 }
+
+on!(postgres: reads_that_hang_leave_placing_alone);
+async fn reads_that_hang_leave_placing_alone(test: TestStore) {
+    let (hero_id, meal_id) = test.guest().await;
+    let mut holder = PgConnection::connect(&test.database.url).await.expect("a connection");
+    let mut transaction = holder.begin().await.expect("a transaction");
+    // Only totals read it.
+    sqlx::query("lock table tally in access exclusive mode")
+        .execute(&mut *transaction)
+        .await
+        .expect("a lock");
+    let reads = (0..50).map(|_| test.store.totals());
+    let placing = async {
+        until("reads wait for the lock", || async {
+            let waiting = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+            test.database.sql(waiting).await >= Ok(3)
+        })
+        .await;
+        let began = std::time::Instant::now();
+        for _ in 0..20 {
+            test.place(hero_id, meal_id).await;
+        }
+        assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    };
+    let (refused, ()) = tokio::join!(futures_util::future::join_all(reads), placing);
+    assert!(refused.iter().all(Result::is_err), "who waited for too long is refused");
+}
+
+on!(postgres: a_reason_of_a_later_version_does_not_make_its_order_unreadable);
+async fn a_reason_of_a_later_version_does_not_make_its_order_unreadable(test: TestStore) {
+    let (hero_id, meal_id) = test.guest().await;
+    let order = test.place_and_cancel(hero_id, meal_id).await;
+    for statement in
+        ["alter table orders drop constraint life_cycle", "update orders set reason = 99"]
+    {
+        test.database.sql(statement).await.expect("the statement succeeds");
+    }
+    let read = test.store.order(order.id).await.expect("an answer").expect("the order");
+    assert!(read.view.order.reason.is_none() && read.view.order.message.is_some(), "{read:?}");
+}

@@ -52,7 +52,7 @@ async fn main() -> ExitCode {
     println!("{seeds} seeds from {first}, {} s each", length.as_secs());
     let mut failed = Vec::new();
     for round in rounds {
-        match round.play().await {
+        match Box::pin(round.play()).await {
             Ok(report) => println!("{report}"),
             Err(failure) => {
                 eprintln!("{failure}");

@@ -396,15 +396,8 @@ export interface components {
             /** @description Rises by one with each change; the `ETag`. */
             version: components["schemas"]["Version"];
         };
-        /** Format: int64 */
         HeroId: number;
         HeroName: string;
-        /** @description A page of a list. */
-        HeroPage: {
-            /** @description The entries. */
-            items: components["schemas"]["Hero"][];
-            next_cursor: components["schemas"]["PageCursor"] | null;
-        };
         /**
          * @description A change of some fields (JSON merge patch, RFC 7396): an absent field stays, `null` restores a
          *     default.
@@ -442,15 +435,8 @@ export interface components {
             /** @description Rises by one with each change; the `ETag`. */
             version: components["schemas"]["Version"];
         };
-        /** Format: int64 */
         MealId: number;
         MealName: string;
-        /** @description A page of a list. */
-        MealPage: {
-            /** @description The entries. */
-            items: components["schemas"]["Meal"][];
-            next_cursor: components["schemas"]["PageCursor"] | null;
-        };
         /**
          * @description A change of some fields (JSON merge patch, RFC 7396): an absent field stays, `null` restores a
          *     default.
@@ -530,7 +516,6 @@ export interface components {
              */
             version: components["schemas"]["Version"];
         };
-        /** Format: int64 */
         OrderId: number;
         /** @description An order with the names of its hero and its meal, as REST reads it. */
         OrderView: components["schemas"]["Order"] & {
@@ -540,17 +525,57 @@ export interface components {
             meal: components["schemas"]["MealRef"];
         };
         /** @description A page of a list. */
-        OrderViewPage: {
+        Page_Hero: {
             /** @description The entries. */
-            items: components["schemas"]["OrderView"][];
+            items: {
+                /** @description What it cannot eat: a set, in the order given; entries that match each other are kept once. */
+                allergies: components["schemas"]["Allergy"][];
+                /** @description Its identifier. */
+                id: components["schemas"]["HeroId"];
+                /** @description Its name. */
+                name: components["schemas"]["HeroName"];
+                /** @description Where it comes from. */
+                planet: components["schemas"]["Planet"];
+                /** @description Rises by one with each change; the `ETag`. */
+                version: components["schemas"]["Version"];
+            }[];
+            next_cursor: components["schemas"]["PageCursor"] | null;
+        };
+        /** @description A page of a list. */
+        Page_Meal: {
+            /** @description The entries. */
+            items: {
+                /** @description What to expect of it. */
+                description: components["schemas"]["Description"];
+                /** @description Its identifier. */
+                id: components["schemas"]["MealId"];
+                /** @description What is in it. */
+                ingredients: components["schemas"]["Ingredient"][];
+                /** @description Its name. */
+                name: components["schemas"]["MealName"];
+                /** @description Where it comes from. */
+                origin_planet: components["schemas"]["Planet"];
+                /** @description What it costs. */
+                price: components["schemas"]["Price"];
+                /** @description Rises by one with each change; the `ETag`. */
+                version: components["schemas"]["Version"];
+            }[];
+            next_cursor: components["schemas"]["PageCursor"] | null;
+        };
+        /** @description A page of a list. */
+        Page_OrderView: {
+            /** @description The entries. */
+            items: (components["schemas"]["Order"] & {
+                /** @description Who ordered. */
+                hero: components["schemas"]["HeroRef"];
+                /** @description What was ordered. */
+                meal: components["schemas"]["MealRef"];
+            })[];
             next_cursor: components["schemas"]["PageCursor"] | null;
         };
         PageCursor: string;
         Planet: string;
-        /**
-         * Format: double
-         * @description At most two decimal places; a third is refused. `multipleOf` would say so, but validators that compute with binary fractions take 19.99 for no multiple of 0.01.
-         */
+        /** @description At most two decimal places; a third is refused. `multipleOf` would say so, but validators that compute with binary fractions take 19.99 for no multiple of 0.01. */
         Price: number;
         /** @description A problem (RFC 9457 section 3), as it goes out. */
         Problem: {
@@ -664,10 +689,7 @@ export interface components {
         Timestamp: string;
         /** @description Publishers that live and are not heard. */
         UnheardPublishers: {
-            /**
-             * Format: int64
-             * @description How many.
-             */
+            /** @description How many. */
             publishers: number;
             /**
              * Format: int64
@@ -675,7 +697,6 @@ export interface components {
              */
             seconds: number;
         };
-        /** Format: int32 */
         Version: number;
         /** @description Why an order is to be cancelled. */
         Why: {
@@ -861,7 +882,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HeroPage"];
+                    "application/json": components["schemas"]["Page_Hero"];
                 };
             };
             /** @description `invalid-parameter`: A path or query parameter or a header is malformed, unknown or out of bounds. `errors` names each. Nothing was changed. */
@@ -1076,7 +1097,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Versions that the caller has: `"3"`. */
-                "If-None-Match"?: string;
+                "If-None-Match"?: "*" | string;
             };
             path: {
                 /** @description Its identifier. */
@@ -1180,7 +1201,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Only when it has this version: `"3"`. */
-                "If-Match"?: string;
+                "If-Match"?: "*" | string;
             };
             path: {
                 /** @description Its identifier. */
@@ -1335,7 +1356,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Only when it has this version: `"3"`. */
-                "If-Match"?: string;
+                "If-Match"?: "*" | string;
             };
             path: {
                 /** @description Its identifier. */
@@ -1444,7 +1465,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Only when it has this version: `"3"`. */
-                "If-Match"?: string;
+                "If-Match"?: "*" | string;
             };
             path: {
                 /** @description Its identifier. */
@@ -1739,7 +1760,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["OrderViewPage"];
+                    "application/json": components["schemas"]["Page_OrderView"];
                 };
             };
             /** @description `invalid-parameter`: A path or query parameter or a header is malformed, unknown or out of bounds. `errors` names each. Nothing was changed. */
@@ -1838,7 +1859,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["MealPage"];
+                    "application/json": components["schemas"]["Page_Meal"];
                 };
             };
             /** @description `invalid-parameter`: A path or query parameter or a header is malformed, unknown or out of bounds. `errors` names each. Nothing was changed. */
@@ -2056,7 +2077,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Versions that the caller has: `"3"`. */
-                "If-None-Match"?: string;
+                "If-None-Match"?: "*" | string;
             };
             path: {
                 /** @description Its identifier. */
@@ -2160,7 +2181,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Only when it has this version: `"3"`. */
-                "If-Match"?: string;
+                "If-Match"?: "*" | string;
             };
             path: {
                 /** @description Its identifier. */
@@ -2318,7 +2339,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Only when it has this version: `"3"`. */
-                "If-Match"?: string;
+                "If-Match"?: "*" | string;
             };
             path: {
                 /** @description Its identifier. */
@@ -2427,7 +2448,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Only when it has this version: `"3"`. */
-                "If-Match"?: string;
+                "If-Match"?: "*" | string;
             };
             path: {
                 /** @description Its identifier. */
@@ -2630,7 +2651,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["OrderViewPage"];
+                    "application/json": components["schemas"]["Page_OrderView"];
                 };
             };
             /** @description `invalid-parameter`: A path or query parameter or a header is malformed, unknown or out of bounds. `errors` names each. Nothing was changed. */
@@ -2857,7 +2878,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Answers 304 when the order still has this `ETag`. */
-                "If-None-Match"?: string;
+                "If-None-Match"?: "*" | string;
             };
             path: {
                 /** @description Its identifier. */
@@ -2964,7 +2985,7 @@ export interface operations {
             };
             header?: {
                 /** @description Only when it has this version: `"2"`, or the `ETag` of the order as it was read. */
-                "If-Match"?: string;
+                "If-Match"?: "*" | string;
             };
             path: {
                 /** @description Its identifier. */
@@ -2979,7 +3000,7 @@ export interface operations {
                  *       "reason": "changed my mind"
                  *     }
                  */
-                "application/json": components["schemas"]["Why"];
+                "application/json": components["schemas"]["Why"] | null;
             };
         };
         responses: {
@@ -3126,7 +3147,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Only when it has this version: `"2"`, or the `ETag` of the order as it was read. */
-                "If-Match"?: string;
+                "If-Match"?: "*" | string;
             };
             path: {
                 /** @description Its identifier. */
@@ -3141,7 +3162,7 @@ export interface operations {
                  *       "reason": "changed my mind"
                  *     }
                  */
-                "application/json": components["schemas"]["Why"];
+                "application/json": components["schemas"]["Why"] | null;
             };
         };
         responses: {

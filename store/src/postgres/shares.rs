@@ -1,0 +1,110 @@
+//! The connections of this process: one shows that it lives, the others are shared out between work
+//! and reads. Reads that hang, however many, leave the connections of the work alone, and the work
+//! those of the reads. A process with little to do keeps one of them.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+/// The connections in use at once from which the process counts as busy, and for how long it does.
+const BUSY: usize = 2;
+const BUSY_FOR: Duration = Duration::from_secs(30);
+/// The unused connections that a process keeps while it is not busy.
+const KEPT: usize = 1;
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Share {
+    /// Statements that change rows, or that such a statement waits for.
+    Work,
+    /// Statements that only read, for someone who asks.
+    Reads,
+}
+
+#[derive(Debug)]
+pub(super) struct Shares {
+    work: Arc<Semaphore>,
+    reads: Arc<Semaphore>,
+    connections: u32,
+    busy: Mutex<Option<Instant>>,
+}
+
+impl Shares {
+    /// Shares out all connections of the process but the one that shows that it lives.
+    pub(super) fn of(all: u32) -> Self {
+        let connections = all.saturating_sub(1).max(2);
+        let reads = connections / 2;
+        let semaphore = |count: u32| Arc::new(Semaphore::new(count as usize));
+        Self {
+            work: semaphore(connections - reads),
+            reads: semaphore(reads),
+            connections,
+            busy: Mutex::default(),
+        }
+    }
+
+    pub(super) const fn connections(&self) -> u32 {
+        self.connections
+    }
+
+    /// Waits for one connection of the share. Returned by dropping it.
+    pub(super) async fn take(&self, share: Share) -> OwnedSemaphorePermit {
+        let semaphore = match share {
+            Share::Work => &self.work,
+            Share::Reads => &self.reads,
+        };
+        let taken = Arc::clone(semaphore).acquire_owned().await.expect("it is never closed");
+        let free = self.work.available_permits() + self.reads.available_permits();
+        if self.connections as usize - free >= BUSY {
+            *self.busy.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        }
+        taken
+    }
+
+    /// Returns true if a connection should be closed rather than join so many unused ones.
+    pub(super) fn has_too_many(&self, unused: usize) -> bool {
+        unused >= KEPT
+            && self
+                .busy
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .is_none_or(|last| last.elapsed() >= BUSY_FOR)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::{advance, timeout};
+
+    use super::{BUSY_FOR, KEPT, Share, Shares};
+
+    #[tokio::test(start_paused = true)]
+    async fn reads_leave_the_connections_of_the_work_alone() {
+        for (all, work) in [(4, 2), (8, 4), (9, 4)] {
+            let shares = Shares::of(all);
+            let mut held = Vec::new();
+            while let Ok(read) = timeout(Duration::from_secs(1), shares.take(Share::Reads)).await {
+                held.push(read);
+            }
+            for _ in 0..work {
+                held.push(shares.take(Share::Work).await);
+            }
+            assert_eq!(held.len(), all as usize - 1, "and one shows that the process lives");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn unused_connections_are_closed_once_the_process_is_not_busy() {
+        let shares = Shares::of(8);
+        assert!(shares.has_too_many(KEPT) && !shares.has_too_many(KEPT - 1));
+        let _held = shares.take(Share::Work).await;
+        assert!(shares.has_too_many(KEPT));
+        drop(shares.take(Share::Reads).await);
+        assert!(!shares.has_too_many(7));
+        advance(BUSY_FOR).await;
+        assert!(shares.has_too_many(KEPT));
+    }
+}

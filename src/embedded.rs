@@ -12,8 +12,8 @@ use clap::Args;
 use galley_bus::BusConfig;
 use galley_gateway::Gateway;
 use galley_launch::{
-    CheckConfig, DatabaseConnections, Failure, LogConfig, Namespace, Patience, WaitConfig, migrate,
-    open_bus, open_store, schema, tell_start,
+    CheckConfig, DatabaseConnections, Failure, LogConfig, Namespace, Patience, RedisTlsArguments,
+    WaitConfig, migrate, open_bus, open_store, schema, tell_start,
 };
 use galley_store::Store;
 use galley_worker::Worker;
@@ -35,10 +35,13 @@ pub struct ServeArguments {
         hide_env_values = true
     )]
     pub database_url: String,
-    /// The bus: `redis://…` or `rediss://…`; several comma-separated nodes are a Redis Cluster;
+    /// The bus: `redis://…`, `rediss://…` with TLS, `redis+unix:///PATH` or
+    /// `redis+sentinel://HOST,HOST/SERVICE`; several comma-separated nodes are a Redis Cluster;
     /// none: within this process
     #[arg(long, env = "REDIS_URL", value_name = "URL", hide_env_values = true)]
     pub redis_url: Option<String>,
+    #[command(flatten)]
+    pub redis_tls: RedisTlsArguments,
     #[command(flatten)]
     pub connections: DatabaseConnections,
     #[command(flatten)]
@@ -68,6 +71,7 @@ async fn serve(arguments: ServeArguments, stop: CancellationToken) -> Result<(),
     arguments.gateway.check()?;
     let bus = BusConfig {
         url: arguments.redis_url.clone(),
+        tls: arguments.redis_tls.clone().into(),
         namespace: arguments.namespace.namespace.clone(),
     };
     tell_start(&arguments.database_url, &bus, Some(arguments.gateway.auth.word()))?;

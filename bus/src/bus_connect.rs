@@ -3,23 +3,25 @@
 use std::sync::Arc;
 
 use crate::local::LocalBus;
-use crate::redis::{self, RedisBus};
+use crate::redis::{self, RedisBus, RedisTlsFiles};
 use crate::timing::Timing;
 use crate::{BusConnectError, SharedBus};
 
 /// The settings of a bus.
 #[derive(Clone, Debug)]
 pub struct BusConfig {
-    /// `redis://…` or `rediss://…`, or several separated by commas for a Redis Cluster. `None`: a
-    /// bus within this process.
+    /// The address of Redis in one of the forms of `docs/redis.md`. `None`: a bus within this
+    /// process.
     pub url: Option<String>,
+    /// The files for TLS to Redis.
+    pub tls: RedisTlsFiles,
     /// The prefix of every key and channel in Redis. Processes that share it work together.
     pub namespace: String,
 }
 
 impl Default for BusConfig {
     fn default() -> Self {
-        Self { url: None, namespace: "galley:v1".to_owned() }
+        Self { url: None, tls: RedisTlsFiles::default(), namespace: "galley:v1".to_owned() }
     }
 }
 
@@ -27,9 +29,10 @@ impl BusConfig {
     /// Returns the address of the bus for logs, without user and password.
     ///
     /// # Errors
-    /// [`BusConnectError::BadUrl`]
+    /// [`BusConnectError::BadUrl`], [`BusConnectError::BadTls`]
     pub fn place(&self) -> Result<String, BusConnectError> {
-        self.url.as_deref().map_or_else(|| Ok("within this process".to_owned()), redis::place)
+        let Some(url) = &self.url else { return Ok("within this process".to_owned()) };
+        redis::place(url, &self.tls)
     }
 }
 
@@ -52,6 +55,8 @@ pub async fn connect_with(
 ) -> Result<SharedBus, BusConnectError> {
     match &config.url {
         None => Ok(Arc::new(LocalBus::default())),
-        Some(url) => Ok(Arc::new(RedisBus::connect(url, &config.namespace, timing).await?)),
+        Some(url) => {
+            Ok(Arc::new(RedisBus::connect(url, &config.tls, &config.namespace, timing).await?))
+        }
     }
 }

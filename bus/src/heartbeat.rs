@@ -12,7 +12,9 @@
 //! - that a publisher is silent although it is alive according to the database.
 //!
 //! A heartbeat is one line of text: `galley3-beat <publisher> <last number> <published cursor or
-//! ->`. A process that stops in order sends `galley3-bye` instead, and nothing after it.
+//! ->`. A process that stops in order sends `galley3-bye` instead, and nothing after it. A newer
+//! version may append words, which are passed over, or send a cursor that this one cannot read,
+//! which counts as none.
 
 use std::time::Duration;
 
@@ -59,11 +61,8 @@ impl Heartbeat {
             _ => return None,
         };
         let (publisher, number) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-        let cursor = match words.next()? {
-            "-" => None,
-            word => Some(word.parse().ok()?),
-        };
-        words.next().is_none().then_some(Self { publisher, number, published: cursor, leaves })
+        let cursor = words.next()?.parse().ok();
+        Some(Self { publisher, number, published: cursor, leaves })
     }
 }
 
@@ -83,12 +82,15 @@ mod tests {
         let bye = Heartbeat { number: u64::MAX, published: Some(at(9)), leaves: true, ..beat };
         assert_eq!(bye.encode(), format!("galley3-bye 7 18446744073709551615 {}", at(9)));
         assert_eq!(Heartbeat::decode(bye.encode().as_bytes()), Some(bye));
+        for newer in ["galley3-beat 7 0 - more", "galley3-beat 7 0 s1", "galley3-beat 7 0 - "] {
+            assert_eq!(Heartbeat::decode(newer.as_bytes()), Some(beat.clone()), "{newer}");
+        }
     }
 
     #[test]
     fn garbage_is_none() {
-        let garbage = b"|\xff|galley3-beat|galley3-beat 7|galley3-beat 7 1|galley3-beat 7 1 x|\
-            galley3-beat 0 1 -|galley3-beat 7 -1 -|galley3-beat 7 1 - |galley3-bee 7 1 -|\
+        let garbage = b"|\xff|galley3-beat|galley3-beat 7|galley3-beat 7 1|\
+            galley3-beat 0 1 -|galley3-beat 7 -1 -|galley3-bee 7 1 -|\
             galley3-b\xff 7 1 -|galley3 7 1\n";
         for garbage in garbage.split(|&byte| byte == b'|') {
             assert_eq!(Heartbeat::decode(garbage), None, "{garbage:?}");

@@ -33,6 +33,7 @@ pub use bus_connect::connect_with;
 pub use bus_connect::{BusConfig, connect};
 pub use log_limiter::LogLimiter;
 pub use publish_progress::PendingOperation;
+pub use redis::RedisTlsFiles;
 #[doc(hidden)]
 pub use timing::Timing;
 
@@ -53,6 +54,9 @@ pub enum BusConnectError {
     /// The URL is malformed. A retry does not help.
     #[error("not a Redis URL: {0}")]
     BadUrl(String),
+    /// A file for TLS cannot be used, or there is no TLS. A retry does not help.
+    #[error("{0}")]
+    BadTls(String),
     /// Redis answers but rejects this process. A retry helps only with another configuration.
     #[error("{0}")]
     Refused(String),

@@ -70,7 +70,8 @@ impl Publishers {
     pub(crate) fn heartbeat(&mut self, shard: u16, beat: &Heartbeat, now: Instant) {
         let settled = self.debt.is_settled();
         let publisher = self.publisher(beat.publisher, now);
-        let hole = publisher.receive(shard, beat.number, beat.number, now);
+        let hole = publisher.receive(shard, beat.number, beat.number, now)
+            | publisher.correct(shard, beat.number);
         // The cursor of a publisher moves only if nothing before it is missing.
         if settled && !hole {
             publisher.advance(shard, beat.published);

@@ -1,16 +1,16 @@
-//! The bus on Redis 7.0 or newer, one server or a Redis Cluster.
+//! The bus on Redis 7.0 or newer: one server, a service behind Sentinels, or a Redis Cluster.
 //!
 //! # Keys and channels
 //!
 //! ```text
-//! galley:v1:orders:{00}    stream: one entry per order to look at, one field `o` = its id
+//! galley:v1:orders:{00}    stream: one entry per order to look at, field `o` = its id
 //! galley:v1:updates:{00}   channel: UpdateBatch::encode, numbered per publisher and channel, and
 //!                          the heartbeat of every publisher with its last number there
 //! ```
 //!
 //! The braces are a hash tag: the stream and the channel of a shard are in one slot, so that one
-//! pipeline carries the shard's commands. One server has one shard. A cluster has 16; entries are
-//! sharded by order id and updates by hero id, and the channels are sharded channels (SPUBLISH,
+//! pipeline carries the shard's commands. One server has one shard, `{00}`. A cluster has 16, whose
+//! tags spread evenly over the masters ([`redis_names`]); entries are sharded by order id and updates by hero id, and the channels are sharded channels (SPUBLISH,
 //! SSUBSCRIBE). There are no other keys, and no data is lost if all of them are deleted.
 //!
 //! # The life of an entry
@@ -22,7 +22,7 @@
 //!
 //! - its worker died between reading and acknowledging: after 10 s the XAUTOCLAIM of any live
 //!   worker claims it;
-//! - it is malformed (no field `o`, no id): it is acknowledged at once, counted as
+//! - it is malformed (no field `o` or two, no id): it is acknowledged at once, counted as
 //!   `galley_queue_malformed_total` and logged;
 //! - the stream or the group is gone (FLUSHALL, DEL, XGROUP DESTROY): the group is created again at
 //!   id 0, with back-off. The worker's sweep finds the orders of lost entries in the database.
@@ -45,29 +45,38 @@
 //! A server that is silent or no longer the master affects only its own shards. Their connections
 //! end, and the next ones resolve the name or the slot again.
 //!
+//! Without Sentinels, a name leads to the server; with them, they are asked for the master before
+//! each connection ([`sentinels`]).
+//!
 //! The bus never reads the database, and never waits for Redis without a time-out.
 
 mod cluster;
 mod command_connection;
 mod dial;
+mod node_connection;
 mod nodes;
+mod permissions;
 mod pubsub_connection;
+mod redis_address;
 mod redis_failure;
 mod redis_names;
 mod redis_outage;
 mod redis_publisher;
 mod redis_queue;
 mod redis_subscription;
+mod redis_tls;
 mod reply;
+mod sentinels;
 mod stream_reader;
 mod stream_upkeep;
 mod tasks;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ::redis::Value;
 use async_trait::async_trait;
-use futures_util::future::{join_all, try_join_all};
+use futures_util::future::{join, join_all, try_join_all};
 use galley_protocol::{IncarnationId, OrderId, PublisherId, ResumeCursor, Update};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
@@ -76,12 +85,18 @@ use crate::publish_progress::{PendingOperation, PublishProgress};
 use crate::timing::Timing;
 use crate::{Bus, BusConnectError, BusError, Queue, Subscription};
 use command_connection::CommandConnection;
+use dial::Dialer;
 use nodes::Nodes;
+use redis_address::RedisAddress;
 use redis_names::RedisNames;
 use redis_publisher::RedisPublisher;
 use redis_queue::RedisQueue;
 use redis_subscription::{RedisSubscription, RedisSubscriptions};
+pub use redis_tls::RedisTlsFiles;
 use tasks::Tasks;
+
+/// The most missing permissions that are named.
+const MOST_NAMED: usize = 5;
 
 pub(crate) struct RedisBus {
     nodes: Arc<Nodes>,
@@ -99,23 +114,30 @@ impl RedisBus {
     /// Connects to most shards at least. The tasks of the other links keep trying.
     pub(crate) async fn connect(
         url: &str,
+        tls: &RedisTlsFiles,
         namespace: &str,
         timing: Timing,
     ) -> Result<Self, BusConnectError> {
-        let nodes = Arc::new(Nodes::parse(url)?);
+        let address = RedisAddress::parse(url)?;
+        let dialer = Dialer::new(&address, tls).await?;
+        let nodes = Arc::new(Nodes::find(address, dialer).await?);
         let names = RedisNames::new(namespace, nodes.is_cluster());
         let tasks = Tasks::default();
-        let opened = join_all(
-            names
-                .shards()
-                .map(|shard| CommandConnection::open(Arc::clone(&nodes), &names, shard, &tasks)),
-        )
-        .await;
+        let opening = names
+            .shards()
+            .map(|shard| CommandConnection::open(Arc::clone(&nodes), &names, shard, &tasks));
+        let asking = names.shards().map(|shard| permissions::missing(&nodes, &names, shard));
+        let (opened, missing) = join(join_all(opening), join_all(asking)).await;
+        // A shard that does not answer is no reason to end the start.
+        let missing: BTreeSet<String> = missing.into_iter().flatten().flatten().collect();
+        if !missing.is_empty() {
+            return Err(not_allowed(&nodes.place(), &missing));
+        }
         let (links, greeted): (Vec<_>, Vec<_>) =
             opened.into_iter().map(|(link, greeted)| (Arc::new(link), greeted)).unzip();
         if !names.suffice(greeted.iter().filter(|greeted| greeted.is_ok()).count()) {
             let failure = greeted.into_iter().find_map(Result::err).expect("some have failed");
-            return Err(redis_failure::of_connecting(&nodes.place(), &failure));
+            return Err(nodes.explain(&failure).await);
         }
         warn_of_eviction(&links).await;
         let progress = PublishProgress::default();
@@ -216,8 +238,20 @@ impl Bus for RedisBus {
 }
 
 /// Returns the address in a URL for logs, without user and password.
-pub(crate) fn place(url: &str) -> Result<String, BusConnectError> {
-    Nodes::parse(url).map(|nodes| nodes.place())
+pub(crate) fn place(url: &str, tls: &RedisTlsFiles) -> Result<String, BusConnectError> {
+    let address = RedisAddress::parse(url)?;
+    tls.check(address.is_tls())?;
+    Ok(address.place())
+}
+
+fn not_allowed(place: &str, missing: &BTreeSet<String>) -> BusConnectError {
+    let named = missing.iter().take(MOST_NAMED).cloned().collect::<Vec<_>>().join(", ");
+    let more = missing.len().saturating_sub(MOST_NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    BusConnectError::Refused(format!(
+        "{place} does not allow its user in REDIS_URL what Galley needs: {named}{more}; \
+         docs/redis.md has the rule"
+    ))
 }
 
 /// Warns if Redis may evict keys: under memory pressure it must refuse writes, not delete streams.

@@ -13,7 +13,7 @@ mod event_stream_handlers;
 mod hero_handlers;
 mod idempotency_header;
 mod meal_handlers;
-mod openapi_parameters;
+mod openapi_refinements;
 mod order_handlers;
 mod page;
 mod path_id;

@@ -11,7 +11,7 @@ use galley_bus::{BusConfig, SharedBus};
 use galley_store::{DEFAULT_CONNECTIONS, MIN_CONNECTIONS, OUTDATED, Store, StoreError};
 use tracing::info;
 
-use crate::{Failure, NotYet, Patience};
+use crate::{Failure, NotYet, Patience, RedisTlsArguments};
 
 /// The database and the bus of a gateway or a worker. The URLs may contain passwords and are never
 /// printed.
@@ -20,10 +20,13 @@ pub struct BackendArguments {
     /// The database: `postgres://USER:PASSWORD@HOST/NAME`
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: String,
-    /// The bus: `redis://HOST:PORT` or `rediss://…`; several comma-separated nodes are a Redis
-    /// Cluster
+    /// The bus: `redis://HOST:PORT`, `rediss://…` with TLS, `redis+unix:///PATH` or
+    /// `redis+sentinel://HOST,HOST/SERVICE`; several comma-separated nodes are a Redis Cluster
     #[arg(long, env = "REDIS_URL", value_name = "URL", hide_env_values = true)]
     pub redis_url: String,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would replace the program's in its help")]
+    pub redis_tls: RedisTlsArguments,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would replace the program's in its help")]
     pub connections: DatabaseConnections,
@@ -60,8 +63,11 @@ impl BackendArguments {
     /// Returns the settings of the bus.
     #[must_use]
     pub fn bus(&self) -> BusConfig {
-        let Self { redis_url, namespace, .. } = self;
-        BusConfig { url: Some(redis_url.clone()), namespace: namespace.namespace.clone() }
+        BusConfig {
+            url: Some(self.redis_url.clone()),
+            tls: self.redis_tls.clone().into(),
+            namespace: self.namespace.namespace.clone(),
+        }
     }
 
     /// Logs the database and the bus, opens both, and waits for the schema, which `galley migrate`
@@ -90,7 +96,7 @@ impl BackendArguments {
 /// [`Failure::Usage`] for an invalid URL.
 pub fn tell_start(database_url: &str, bus: &BusConfig, auth: Option<&str>) -> Result<(), Failure> {
     let database = galley_store::place(database_url).map_err(|error| bad_database_url(&error))?;
-    let bus = bus.place().map_err(|error| bad_redis_url(&error))?;
+    let bus = bus.place().map_err(|error| bad_redis(&error))?;
     info!(version = env!("CARGO_PKG_VERSION"), database, bus, auth, "starting");
     Ok(())
 }
@@ -158,10 +164,10 @@ pub async fn schema(store: &dyn Store, patience: &Patience) -> Result<(), Failur
 /// # Errors
 /// [`Failure::Usage`] for an invalid URL, [`Failure::Failed`] if not reachable in time or refused.
 pub async fn open_bus(config: &BusConfig, patience: &Patience) -> Result<SharedBus, Failure> {
-    use galley_bus::BusConnectError::{BadUrl, Refused, Unreachable};
+    use galley_bus::BusConnectError::{BadTls, BadUrl, Refused, Unreachable};
     let attempt = async || {
         galley_bus::connect(config).await.map_err(|error| match error {
-            BadUrl(_) => NotYet::Never(bad_redis_url(&error)),
+            BadUrl(_) | BadTls(_) => NotYet::Never(bad_redis(&error)),
             Refused(_) => NotYet::Never(Failure::failed(error)),
             Unreachable(_) => NotYet::again(error),
         })
@@ -173,6 +179,9 @@ fn bad_database_url(error: &galley_store::StoreConnectError) -> Failure {
     Failure::Usage(format!("invalid value for '--database-url <URL>' or DATABASE_URL: {error}"))
 }
 
-fn bad_redis_url(error: &galley_bus::BusConnectError) -> Failure {
+fn bad_redis(error: &galley_bus::BusConnectError) -> Failure {
+    if let galley_bus::BusConnectError::BadTls(why) = error {
+        return Failure::Usage(why.clone());
+    }
     Failure::Usage(format!("invalid value for '--redis-url <URL>' or REDIS_URL: {error}"))
 }

@@ -16,6 +16,7 @@ mod jwt_secret;
 mod listen;
 mod log;
 mod parse;
+mod redis_tls_arguments;
 mod run;
 mod secret_files;
 mod signals;
@@ -40,6 +41,7 @@ pub use listen::{
 };
 pub use log::{LogConfig, LogFormat, LogRules};
 pub use parse::{one_line, parse, parse_with_sources, try_parse};
+pub use redis_tls_arguments::RedisTlsArguments;
 pub use run::run;
 pub use signals::Hangups;
 pub use supervisor::{StopOrder, Supervisor, TaskDied};

@@ -6,11 +6,13 @@
 mod channels;
 mod messages;
 mod schemas;
+mod type_names;
 
 use serde_json::{Value, json};
 
 use messages::Messages;
 use schemas::Schemas;
+use type_names::name_parts;
 
 const JSON: &str = "application/json";
 
@@ -33,7 +35,7 @@ pub fn document() -> Value {
         "servers": {"websocket": server("ws", "WebSocket."), "http": server("http", "Server-Sent Events.")},
         "channels": channels,
         "operations": operations,
-        "components": {"messages": messages.into_components(), "schemas": schemas.used()},
+        "components": {"messages": messages.into_components(), "schemas": name_parts(&schemas.used())},
     })
 }
 

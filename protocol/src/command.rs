@@ -79,7 +79,7 @@ pub struct ListOrders {
     #[schema(required = false, max_items = 100)]
     pub status: Vec<Status>,
     /// The maximum number of orders.
-    #[schema(required = false, minimum = 1, maximum = 100, default = 50)]
+    #[schema(required = false, format = Int32, minimum = 1, maximum = 100, default = 50)]
     pub limit: usize,
     /// The `next_cursor` of the page before.
     #[serde(skip_serializing_if = "Option::is_none")]

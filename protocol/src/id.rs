@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::openapi::{KnownFormat, RefOr, SchemaFormat};
 
 /// The greatest identifier: 2^53 - 1, `Number.MAX_SAFE_INTEGER` of ECMAScript.
 pub const MAX_ID: i64 = (1 << 53) - 1;
@@ -166,8 +166,11 @@ impl utoipa::PartialSchema for Version {
 impl utoipa::ToSchema for Version {}
 
 fn positive_integer(most: i64) -> RefOr<Schema> {
+    // Without a format, generated clients in Go, Java and Rust would keep 32 bits.
+    let format = if i32::try_from(most).is_ok() { KnownFormat::Int32 } else { KnownFormat::Int64 };
     ObjectBuilder::new()
         .schema_type(Type::Integer)
+        .format(Some(SchemaFormat::KnownFormat(format)))
         .minimum(Some(1))
         .maximum(Some(most))
         .build()

@@ -48,4 +48,4 @@ pub use text::{
     ReasonText,
 };
 pub use timestamp::Timestamp;
-pub use update::{Update, UpdateBatch};
+pub use update::{Update, UpdateBatch, UpdateError};

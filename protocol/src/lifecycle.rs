@@ -8,6 +8,7 @@
 //! ```
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -80,6 +81,18 @@ impl Status {
             )
             | (Self::InProgress, Transition::Cancel(_)) => Some(Self::Cancelled),
             _ => None,
+        }
+    }
+
+    /// Returns the versions that an order with this status can have; `None`: a deleted order.
+    #[must_use]
+    pub const fn versions(status: Option<Self>) -> RangeInclusive<i32> {
+        match status {
+            Some(Self::Pending) => 1..=1,
+            Some(Self::InProgress) => 2..=2,
+            Some(Self::Completed) => 3..=3,
+            Some(Self::Cancelled) => 2..=3,
+            None => 3..=4,
         }
     }
 

@@ -10,9 +10,15 @@
 //!
 //! A frame is one line of JSON. JSON escapes line feeds, so a line feed ends an update. Each
 //! gateway has its own cursor, and puts it in place of the last brace.
+//!
+//! Programs of two versions share the bus while they are replaced, so messages only grow. A reader
+//! passes over additional words, additional fields of a frame, frames of unknown types and messages
+//! of unknown kinds. Words are appended to the first line, or stand before the frame.
+
+use std::borrow::Cow;
 
 use bytes::Bytes;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{
@@ -51,14 +57,44 @@ pub struct UpdateBatch {
 
 /// The error for a message that is not a batch of updates.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("not a message of updates: {0}")]
-pub struct UpdateError(&'static str);
+pub enum UpdateError {
+    /// A message of another kind, perhaps of a newer version.
+    #[error("a message of an unknown kind")]
+    UnknownKind,
+    /// A batch of updates that cannot be read.
+    #[error("not a message of updates: {0}")]
+    Malformed(&'static str),
+}
 
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum BusFrame<'a> {
     Order { order: &'a Order },
     Deleted { order_id: OrderId, version: Version },
+}
+
+/// The fields of a received frame that the words before it repeat.
+#[derive(Deserialize)]
+struct BusFrameFields<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Cow<'a, str>,
+    order: Option<BusFrameOrder>,
+    order_id: Option<OrderId>,
+    version: Option<Version>,
+}
+
+#[derive(Deserialize)]
+struct BusFrameType<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+struct BusFrameOrder {
+    id: OrderId,
+    hero_id: HeroId,
+    version: Version,
+    status: Status,
 }
 
 impl BusFrame<'_> {
@@ -138,25 +174,52 @@ impl UpdateBatch {
     /// Decodes a message. The frames share its memory.
     ///
     /// # Errors
-    /// [`UpdateError`] for a malformed message. Never panics, whatever the bytes.
+    /// [`UpdateError`] for any other message. Never panics, whatever the bytes.
     pub fn decode(message: &Bytes) -> Result<Self, UpdateError> {
-        let text = std::str::from_utf8(message).map_err(|_| UpdateError("not UTF-8"))?;
+        use UpdateError::{Malformed, UnknownKind};
+        let text = std::str::from_utf8(message).map_err(|_| Malformed("not UTF-8"))?;
         let mut lines = text.split_terminator('\n');
-        let mut head = lines.next().ok_or(UpdateError("empty"))?.split(' ');
-        if head.next() != Some(MAGIC) {
-            return Err(UpdateError("unknown head"));
+        let mut head = lines.next().ok_or(Malformed("empty"))?.split(' ');
+        match head.next() {
+            Some(MAGIC) => {}
+            // A heartbeat that could be read is not given to this function.
+            Some(kind) if kind.starts_with("galley") && !kind.starts_with("galley3-b") => {
+                return Err(UnknownKind);
+            }
+            _ => return Err(Malformed("unknown head")),
         }
-        let mut word = || head.next().ok_or(UpdateError("bad head"));
-        let publisher = word()?.parse().map_err(|_| UpdateError("bad head"))?;
-        let number = word()?.parse().map_err(|_| UpdateError("bad head"))?;
-        let updates = lines.map(|line| decode_update(message, line)).collect::<Option<Vec<_>>>();
-        Ok(Self { publisher, number, updates: updates.ok_or(UpdateError("bad update"))? })
+        let mut word = || head.next().ok_or(Malformed("bad head"));
+        let publisher = word()?.parse().map_err(|_| Malformed("bad head"))?;
+        let number = word()?.parse().map_err(|_| Malformed("bad head"))?;
+        let mut updates = Vec::new();
+        for line in lines {
+            updates.extend(decode_update(message, line)?);
+        }
+        Ok(Self { publisher, number, updates })
     }
 }
 
-fn decode_update(message: &Bytes, line: &str) -> Option<Update> {
-    // The frame is the last word and may contain spaces.
-    let mut words = line.splitn(6, ' ');
+/// Returns `None` for a frame of an unknown type.
+fn decode_update(message: &Bytes, line: &str) -> Result<Option<Update>, UpdateError> {
+    let malformed = UpdateError::Malformed("bad update");
+    // Words contain no brace, and a frame begins with one.
+    let (words, frame) = line.split_at(line.find('{').ok_or(malformed)?);
+    let read = serde_json::from_str::<BusFrameFields<'_>>(frame).map_err(|_| malformed);
+    // A frame of an unknown type may use the names of fields for something else.
+    let kind = match &read {
+        Ok(read) => read.kind.clone(),
+        Err(_) => serde_json::from_str::<BusFrameType<'_>>(frame).map_err(|_| malformed)?.kind,
+    };
+    if !matches!(&*kind, "order" | "deleted") {
+        tracing::debug!(kind = &*kind, "an update of an unknown type is passed over");
+        return Ok(None);
+    }
+    let update = read_update(words, read?, message.slice_ref(frame.as_bytes()));
+    update.map(Some).ok_or(malformed)
+}
+
+fn read_update(words: &str, read: BusFrameFields<'_>, frame: Bytes) -> Option<Update> {
+    let mut words = words.split(' ');
     let hero_id = words.next()?.parse().ok()?;
     let order_id = words.next()?.parse().ok()?;
     let version = Version(words.next()?.parse().ok()?);
@@ -165,15 +228,24 @@ fn decode_update(message: &Bytes, line: &str) -> Option<Update> {
         word => Some(word.parse().ok()?),
     };
     let time = Timestamp::from_millis(words.next()?.parse().ok()?).ok()?;
-    let frame = message.slice_ref(words.next()?.as_bytes());
-    Some(Update { hero_id, order_id, version, status, time, frame })
+    let same = match (read.order, status) {
+        (Some(order), Some(status)) => {
+            (order.id, order.hero_id, order.version, order.status)
+                == (order_id, hero_id, version, status)
+        }
+        (None, None) => (read.order_id, read.version) == (Some(order_id), Some(version)),
+        _ => false,
+    };
+    // A socket that was given an impossible version would ignore all true ones.
+    let is_possible = same && Status::versions(status).contains(&version.0);
+    is_possible.then_some(Update { hero_id, order_id, version, status, time, frame })
 }
 
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
 
-    use super::{Update, UpdateBatch};
+    use super::{Update, UpdateBatch, UpdateError};
     use crate::frame::ServerFrame;
     use crate::{
         CursorKey, Deleted, HeroId, MealId, Order, OrderId, PlaceOrder, PublisherId, ResumeCursor,
@@ -240,6 +312,49 @@ mod tests {
                 [update.beginning(), &Update::ending(&cursor)].concat(),
                 frame.encode().as_bytes()
             );
+        }
+    }
+
+    #[test]
+    fn a_newer_version_may_add_words_fields_types_and_kinds() {
+        let frame = r#"{"type":"order","order":{"id":7,"hero_id":1,"version":1,"status":"PENDING","x":{}},"y":[]}"#;
+        let message = format!(
+            "galley3 1 9 more words\n1 7 1 PENDING 5 word more {frame}\n{}\n",
+            r#"word {"type":"thanks","order":7}"#
+        );
+        let batch = UpdateBatch::decode(&message.into()).expect("a batch");
+        assert_eq!((batch.number, batch.updates.len()), (9, 1));
+        assert_eq!(batch.updates[0].frame, frame);
+        for kind in ["galley3-census 7 1 -", "galley4 1 9\n1 2 3\n"] {
+            let read = UpdateBatch::decode(&Bytes::from_static(kind.as_bytes()));
+            assert_eq!(read, Err(UpdateError::UnknownKind), "{kind}");
+        }
+    }
+
+    #[test]
+    fn an_update_that_cannot_be_true_is_refused() {
+        let order = updates().remove(0);
+        let deleted = updates().remove(1);
+        for wrong in [
+            Update { version: Version(i32::MAX), ..order.clone() },
+            Update { order_id: OrderId::new(8).expect("an id"), ..order.clone() },
+            Update { hero_id: HeroId::new(8).expect("an id"), ..order.clone() },
+            Update { status: Some(crate::Status::Completed), ..order.clone() },
+            Update { status: None, ..order.clone() },
+            Update { version: Version(3), ..deleted.clone() },
+            Update { frame: deleted.frame.clone(), ..order.clone() },
+            Update { frame: Bytes::from_static(b"{\"type\":\"order\",}"), ..order.clone() },
+            Update {
+                frame: String::from_utf8_lossy(&order.frame)
+                    .replace(":1,\"order", ":9,\"order")
+                    .into(),
+                version: Version(9),
+                ..order
+            },
+        ] {
+            let message = UpdateBatch::encode(publisher(1), 1, std::slice::from_ref(&wrong));
+            let read = UpdateBatch::decode(&message.into());
+            assert!(matches!(read, Err(UpdateError::Malformed(_))), "{wrong:?}");
         }
     }
 

@@ -24,6 +24,7 @@ pub fn run(serve: &ServeArguments, matches: &ArgMatches, remote: Option<Remote>)
         report.try_database(&serve.database_url).await;
         let bus = BusConfig {
             url: serve.redis_url.clone(),
+            tls: serve.redis_tls.clone().into(),
             namespace: serve.namespace.namespace.clone(),
         };
         report.try_bus(&bus).await;

@@ -99,6 +99,7 @@ fn every_link_between_documents_leads_to_a_file() {
         "docs/dependencies.md",
     ];
     let more = [
+        "docs/clients.md",
         "docs/performance.md",
         "docs/decisions.md",
         "docs/command-line.md",

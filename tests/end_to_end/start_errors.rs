@@ -8,7 +8,7 @@ use galley_tests::test_database::{self, TestDatabase};
 use galley_tests::{RedisServer, patience::PATIENCE, port};
 
 /// Expects a start to fail at once, although it might wait for a minute.
-async fn fails(program: &str, variables: &[(&str, &str)], parts: &[&str]) {
+pub async fn fails(program: &str, variables: &[(&str, &str)], parts: &[&str]) {
     let began = Instant::now();
     let said = run(
         program,
@@ -117,6 +117,10 @@ async fn what_is_waited_for_is_named_with_its_place() {
 #[tokio::test]
 async fn a_host_that_cannot_be_one_is_a_bad_value() {
     for (variable, url) in [
+        ("REDIS_URL", "redis+sentinel://:hush@a,b"),
+        ("REDIS_URL", "redis://:hush@a,b/1"),
+        ("REDIS_URL", "redis://localhost?password=hush"),
+        ("REDIS_URL", "redis+unix:///run/redis.sock?pass=hush&base=1"),
         ("DATABASE_URL", "postgres://user:hush@127.0.0.256/orders"),
         ("DATABASE_URL", "postgres://user:hush@a..b/orders"),
         ("REDIS_URL", "redis://:hush@127.0.0.256"),

@@ -1,5 +1,5 @@
 //! The dispatch queue in Redis, for tests that look at the entries of a dead process or add entries
-//! that the service would not. Its names are documented in `bus/src/redis.rs`.
+//! and messages that the service would not. Its names are documented in `bus/src/redis.rs`.
 
 use redis::aio::MultiplexedConnection;
 use redis::{FromRedisValue, ToRedisArgs};
@@ -10,6 +10,7 @@ use crate::patience::within;
 pub struct DispatchQueue {
     connection: MultiplexedConnection,
     stream: String,
+    channel: String,
 }
 
 impl DispatchQueue {
@@ -19,7 +20,14 @@ impl DispatchQueue {
         let connection = within("Redis", client.get_multiplexed_async_connection())
             .await
             .expect("it is running");
-        Self { connection, stream: format!("{namespace}:orders:{{00}}") }
+        let name = |kind| format!("{namespace}:{kind}:{{00}}");
+        Self { connection, stream: name("orders"), channel: name("updates") }
+    }
+
+    /// Publishes a message on the channel of updates.
+    pub async fn publish(&mut self, message: &str) {
+        let mut command = redis::cmd("PUBLISH");
+        self.ask::<usize>(command.arg(&self.channel).arg(message)).await;
     }
 
     /// Adds an entry with these names and values.

@@ -17,8 +17,6 @@ use crate::hero_view::HeroNews;
 use crate::patience::{PATIENCE, within};
 use crate::{HeroView, Truth};
 
-/// The pause before another attempt at a gateway that answered 503.
-const RETRY: Duration = Duration::from_millis(50);
 /// The read buffer that tungstenite keeps for each socket.
 const READ_BUFFER: usize = 2 * 1_024;
 
@@ -80,12 +78,21 @@ impl Follower {
         Self::begin(gateway, view).await
     }
 
+    /// Opens a first socket, again and again until it has a welcome: a machine that is too slow for
+    /// its database refuses some.
+    pub async fn open_at_last(gateway: &str, hero: i64) -> Self {
+        Self::begin_at_last(gateway, HeroView::empty(hero, None), Duration::ZERO).await
+    }
+
     /// Opens the next socket as a page with our library does: after a pause that is never shorter
     /// than the gateway asked for, and repeatedly, with back-off, until it has a welcome.
     pub async fn come_back(self, gateway: &str, at_least: Duration) -> Self {
-        let Self { mut view, stream } = self;
+        let Self { view, stream } = self;
         drop(stream);
-        let mut at_least = at_least;
+        Self::begin_at_last(gateway, view, at_least).await
+    }
+
+    async fn begin_at_last(gateway: &str, mut view: HeroView, mut at_least: Duration) -> Self {
         for attempt in 0_u32.. {
             let longest = Duration::from_millis(250 * 2_u64.pow(attempt.min(5)));
             tokio::time::sleep(std::mem::take(&mut at_least) + longest.mul_f64(rand::random()))
@@ -192,18 +199,8 @@ impl Follower {
     }
 
     async fn begin(gateway: &str, view: HeroView) -> Self {
-        // A machine that is too slow for its database answers 503: a client tries again.
-        let opening = async {
-            loop {
-                match Self::try_begin(gateway, view.clone()).await {
-                    Err(Error::Http(answer)) if answer.status() == 503 => {
-                        tokio::time::sleep(RETRY).await;
-                    }
-                    outcome => break outcome.unwrap_or_else(|error| panic!("no socket: {error}")),
-                }
-            }
-        };
-        let mut follower = within("a socket", opening).await;
+        let begun = Self::try_begin(gateway, view).await;
+        let mut follower = begun.unwrap_or_else(|error| panic!("no socket: {error}"));
         assert_eq!(follower.heard("the welcome").await, HeroNews::Welcome);
         follower
     }

@@ -25,6 +25,7 @@ pub mod raw_connection;
 pub mod raw_socket;
 pub mod readme_blocks;
 pub mod redis_cluster;
+pub mod redis_sentinels;
 pub mod redis_server;
 pub mod signed_token;
 pub mod test_authority;

@@ -8,6 +8,11 @@ use crate::RedisServer;
 use crate::patience::until;
 use crate::port;
 
+/// The hash tags of Galley's shards in a cluster; `bus/src/redis/redis_names.rs` chooses them.
+pub const CLUSTER_TAGS: [&str; 16] = [
+    "18", "36", "83", "58", "19", "20", "95", "59", "09", "34", "81", "49", "08", "22", "97", "48",
+];
+
 const MASTERS: usize = 3;
 const NODES: usize = 2 * MASTERS;
 /// The slots of each master.

@@ -1,5 +1,7 @@
 //! A private Redis for a test that breaks it.
 
+use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -10,7 +12,7 @@ use tokio::time::timeout;
 use crate::patience::until;
 use crate::port;
 use crate::program::{Signal, command};
-use crate::{Proxy, TestProgram};
+use crate::{Proxy, TestAuthority, TestProgram};
 
 /// The time that an answer may take.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -35,11 +37,64 @@ impl RedisServer {
 
     /// Like [`RedisServer::start`], with further options.
     pub async fn start_with(options: &[&str]) -> Self {
+        Self::start_program("redis-server".as_ref(), options).await
+    }
+
+    /// Starts a Valkey, which `./test` installs.
+    pub async fn valkey() -> Self {
+        let own = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/tools/valkey/bin/valkey-server");
+        let own = Path::new(own);
+        let program = if own.exists() { own } else { Path::new("valkey-server") };
+        Self::start_program(program, &[]).await
+    }
+
+    /// Starts a server that also listens with TLS, and on a Unix socket. A client may show a
+    /// certificate of the authority, or must.
+    pub async fn with_tls(authority: &TestAuthority, certificate: &str) -> (Self, u16) {
+        let (port, own) = (port::free(), authority.server(&["localhost"]));
+        let socket = authority.folder().join("redis.sock");
+        let (text, ca) = (|path: &Path| path.display().to_string(), authority.certificate());
+        let files = [&own.certificate, &own.key, &ca, &socket].map(|path| text(path));
+        let [own, key, ca, socket] = files.each_ref().map(String::as_str);
+        let number = port.to_string();
+        let options = [
+            ["--tls-port", &number],
+            ["--tls-cert-file", own],
+            ["--tls-key-file", key],
+            ["--tls-ca-cert-file", ca],
+            ["--tls-auth-clients", certificate],
+            ["--unixsocket", socket],
+        ];
+        (Self::start_with(&options.concat()).await, port)
+    }
+
+    /// Starts a Sentinel that watches the master of a service.
+    pub async fn sentinel(service: &str, master: u16) -> Self {
         let (port, folder) = (port::free(), tempfile::tempdir().expect("a folder"));
+        let settings = format!(
+            "port {port}\nbind 127.0.0.1\ndir {}\n\
+             sentinel monitor {service} 127.0.0.1 {master} 2\n\
+             sentinel down-after-milliseconds {service} 1000\n\
+             sentinel failover-timeout {service} 3000\n",
+            folder.path().display()
+        );
+        let file = folder.path().join("sentinel.conf");
+        fs::write(&file, settings).expect("a file");
         let mut command = command("redis-server");
+        command.arg(file).arg("--sentinel");
+        Self::run(port, command, folder).await
+    }
+
+    async fn start_program(program: &Path, options: &[&str]) -> Self {
+        let (port, folder) = (port::free(), tempfile::tempdir().expect("a folder"));
+        let mut command = command(program);
         command.args(["--save", ""]).args("--appendonly no --bind 127.0.0.1 --port".split(' '));
         command.arg(port.to_string()).args(["--repl-diskless-sync-delay", "0"]);
         command.arg("--dir").arg(folder.path()).args(options);
+        Self::run(port, command, folder).await
+    }
+
+    async fn run(port: u16, mut command: Command, folder: TempDir) -> Self {
         let program = TestProgram::start("redis-server", &mut command);
         let server = Self { port, program, command, _folder: folder };
         server.ready().await;

@@ -319,10 +319,15 @@ impl TestStack {
         self.backend("DATABASE_URL")
     }
 
+    /// A setting of its programs.
+    #[must_use]
+    pub fn setting(&self, variable: &str) -> Option<&str> {
+        let mut settings = self.backends.iter().chain(&self.builder.settings);
+        settings.find(|(name, _)| name == variable).map(|(_, value)| value.as_str())
+    }
+
     fn backend(&self, variable: &str) -> &str {
-        let found =
-            self.backends.iter().chain(&self.builder.settings).find(|(name, _)| name == variable);
-        found.map_or_else(|| panic!("this stack has no {variable}"), |(_, value)| value)
+        self.setting(variable).unwrap_or_else(|| panic!("this stack has no {variable}"))
     }
 
     fn gateway_name(&self) -> &'static str {

@@ -59,8 +59,11 @@ struct BaselineCounts {
 async fn main() -> anyhow::Result<()> {
     let arguments = OrdersArguments::parse();
     let store = galley_store::connect(&arguments.database_url).await?;
-    let config =
-        BusConfig { url: arguments.redis_url.clone(), namespace: arguments.namespace.clone() };
+    let config = BusConfig {
+        url: arguments.redis_url.clone(),
+        namespace: arguments.namespace.clone(),
+        ..BusConfig::default()
+    };
     let bus = galley_bus::connect(&config).await?;
     let hero = json!({"name": "Baseline", "planet": "Earth", "allergies": ["peanut"]});
     let meal = json!({"name": "Baseline", "price": 1, "origin_planet": "Earth", "ingredients": ["rice", "salt"]});

@@ -102,6 +102,13 @@ impl Publisher {
         hole || revived
     }
 
+    /// Takes the last number of a heartbeat as the true one. Returns true if a message had a higher
+    /// number, which was false and hid every loss since.
+    pub(super) fn correct(&mut self, shard: u16, number: u64) -> bool {
+        let Some(shard) = self.shards.get_mut(usize::from(shard)) else { return false };
+        std::mem::replace(&mut shard.last, number) > number
+    }
+
     /// Takes the published cursor of a heartbeat, if no message up to it is missing. The cursor may
     /// be less than the one before, because the database may have been restored to an earlier
     /// state.

@@ -1,6 +1,6 @@
 //! The state machine under simulated time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use galley_protocol::{PublisherId, ResumeCursor};
@@ -17,6 +17,8 @@ struct PublishersScene {
     marks: u64,
     /// The position below which a transaction is under way, if there is one.
     under_way: Option<i64>,
+    /// The last number of each publisher on each shard.
+    numbers: HashMap<(i32, u16), u64>,
 }
 
 fn id(number: i32) -> PublisherId {
@@ -27,8 +29,13 @@ impl PublishersScene {
     /// Creates a subscription on two shards, with these live publishers, that has carried out its
     /// first repair.
     fn new(living: &[i32]) -> Self {
-        let mut scene =
-            Self { publishers: Publishers::new(2), now: Instant::now(), marks: 0, under_way: None };
+        let mut scene = Self {
+            publishers: Publishers::new(2),
+            now: Instant::now(),
+            marks: 0,
+            under_way: None,
+            numbers: HashMap::new(),
+        };
         scene.census(living);
         assert_eq!(scene.safe(), None, "what was told before the subscription is owed");
         scene.repair();
@@ -59,11 +66,13 @@ impl PublishersScene {
 
     /// Receives updates; returns true if they reveal a gap.
     fn updates(&mut self, publisher: i32, shard: u16, number: u64) -> bool {
+        self.numbers.insert((publisher, shard), number);
         self.publishers.updates(shard, id(publisher), number, self.now);
         self.publishers.take_gap().is_some()
     }
 
     fn beat_on(&mut self, shard: u16, publisher: i32, number: u64, mark: u64) -> Option<Gap> {
+        self.numbers.insert((publisher, shard), number);
         let beat = Heartbeat {
             publisher: id(publisher),
             number,
@@ -74,10 +83,13 @@ impl PublishersScene {
         self.publishers.take_gap()
     }
 
-    /// Receives a heartbeat on each shard, with number 0 and the newest mark as published cursor.
+    /// Receives a heartbeat on each shard, with the newest mark as published cursor.
     /// Returns true if they reveal a gap.
     fn beat(&mut self, publisher: i32) -> bool {
-        let gaps = [0, 1].map(|shard| self.beat_on(shard, publisher, 0, self.marks));
+        let gaps = [0, 1].map(|shard| {
+            let number = self.numbers.get(&(publisher, shard)).copied().unwrap_or_default();
+            self.beat_on(shard, publisher, number, self.marks)
+        });
         gaps != [None; 2]
     }
 
@@ -129,6 +141,21 @@ fn a_number_left_out_is_a_gap_once() {
             "{publisher} {shard} {number}"
         );
     }
+}
+
+#[test]
+fn a_false_number_hides_losses_only_until_the_next_heartbeat() {
+    let mut scene = PublishersScene::new(&[7]);
+    assert!(!scene.updates(7, 0, 1));
+    assert!(scene.updates(7, 0, u64::MAX), "everything between is missing");
+    scene.repair();
+    assert_eq!(scene.beat_on(0, 7, 2, 1), Some(since(1)), "2 was lost behind the false one");
+    scene.repair();
+    assert_eq!(scene.beat_on(0, 7, u64::MAX, 1), Some(since(1)), "a false heartbeat");
+    assert_eq!(scene.beat_on(0, 7, 2, 1), Some(since(1)), "and the true one behind it");
+    scene.repair();
+    assert_eq!(scene.beat_on(0, 7, 2, 1), None);
+    assert!(scene.updates(7, 0, 4));
 }
 
 #[test]

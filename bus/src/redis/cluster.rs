@@ -9,7 +9,9 @@ use redis::{ConnectionAddr, ConnectionInfo, ErrorKind, RedisError, RedisResult, 
 use tokio::sync::Mutex;
 use tokio::time::{Duration, Instant};
 
-use super::dial::connect;
+use super::dial::Dialer;
+use super::redis_failure::is_refusal;
+use super::sentinels::moved;
 
 /// Time for which an answer is used again: the shards often connect at the same time.
 const FRESH: Duration = Duration::from_millis(100);
@@ -22,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(super) struct Cluster {
-    /// The nodes of the URL, at least two. User, password and TLS of the first apply to every node
+    /// The nodes of the URL, at least one. User, password and TLS of the first apply to every node
     /// that an answer names.
     seeds: Vec<ConnectionInfo>,
     /// The last answer and its moment.
@@ -44,41 +46,33 @@ impl Cluster {
         Self { seeds, last: Mutex::default() }
     }
 
-    pub(super) fn seeds(&self) -> &[ConnectionInfo] {
-        &self.seeds
-    }
-
-    pub(super) async fn holder(&self, slot: u16) -> RedisResult<ConnectionInfo> {
+    pub(super) async fn holder(&self, dialer: &Dialer, slot: u16) -> RedisResult<ConnectionInfo> {
         // Held while nodes are asked: other callers wait and then use the same answer.
         let mut last = self.last.lock().await;
         let fresh = last.as_ref().filter(|(at, _)| at.elapsed() < FRESH);
         if let Some(place) = fresh.and_then(|(_, slots)| slots.holder(slot)) {
             return Ok(self.node(place));
         }
-        let slots = self.ask(last.as_ref().map(|(_, slots)| slots)).await?;
+        let slots = self.ask(dialer, last.as_ref().map(|(_, slots)| slots)).await?;
         let holder = slots.holder(slot).map(|place| self.node(place));
         *last = Some((Instant::now(), slots));
         holder.ok_or_else(|| (ErrorKind::Io, "no node of the cluster holds this slot").into())
     }
 
-    /// Returns the first answer. If there is none, the error of a node that answered takes
-    /// precedence over a network error.
-    async fn ask(&self, last: Option<&Slots>) -> RedisResult<Slots> {
+    /// Returns the first answer. If there is none, an error that waiting does not cure takes
+    /// precedence.
+    async fn ask(&self, dialer: &Dialer, last: Option<&Slots>) -> RedisResult<Slots> {
         let known = last.map(|slots| slots.nodes.as_slice()).unwrap_or_default();
         let known = known.iter().map(|place| self.node(place));
         let asked = self.seeds.iter().cloned().chain(known).take(MOST_ASKED);
-        let mut answers: FuturesUnordered<_> = asked.map(slots_of).collect();
+        let mut answers: FuturesUnordered<_> = asked.map(|node| slots_of(dialer, node)).collect();
         let mut failure: Option<RedisError> = None;
         while let Some(answer) = answers.next().await {
             match answer {
                 Ok(slots) if !slots.ranges.is_empty() => return Ok(slots),
                 // Without slots, another node may know more.
                 Ok(_) => {}
-                Err(error) => {
-                    failure = failure
-                        .filter(|before| !before.is_io_error() || error.is_io_error())
-                        .or(Some(error));
-                }
+                Err(error) => failure = failure.filter(is_refusal).or(Some(error)),
             }
         }
         Err(failure.unwrap_or_else(|| {
@@ -88,18 +82,7 @@ impl Cluster {
 
     fn node(&self, (host, port): &NodeAddress) -> ConnectionInfo {
         let first = &self.seeds[0];
-        let (host, port) = (host.clone(), *port);
-        let place = if let ConnectionAddr::TcpTls { insecure, tls_params, .. } = first.addr() {
-            ConnectionAddr::TcpTls {
-                host,
-                port,
-                insecure: *insecure,
-                tls_params: tls_params.clone(),
-            }
-        } else {
-            ConnectionAddr::Tcp(host, port)
-        };
-        first.clone().set_addr(place)
+        first.clone().set_addr(moved(first.addr(), host.clone(), *port))
     }
 }
 
@@ -145,7 +128,7 @@ fn place(node: &Value, asked: &str) -> Option<NodeAddress> {
     Some((host.unwrap_or(asked).to_owned(), u16::try_from(*port).ok()?))
 }
 
-async fn slots_of(node: ConnectionInfo) -> RedisResult<Slots> {
+async fn slots_of(dialer: &Dialer, node: ConnectionInfo) -> RedisResult<Slots> {
     let (ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. }) = node.addr() else {
         return Err((
             ErrorKind::InvalidClientConfig,
@@ -154,7 +137,7 @@ async fn slots_of(node: ConnectionInfo) -> RedisResult<Slots> {
             .into());
     };
     let host = host.clone();
-    let mut connection = connect(node, PATIENCE).await?;
+    let mut connection = dialer.connect(&node, PATIENCE).await?;
     let answer: Value = redis::cmd("CLUSTER").arg("SLOTS").query_async(&mut connection).await?;
     let strange =
         || RedisError::from((ErrorKind::UnexpectedReturnType, "not an answer of a cluster"));

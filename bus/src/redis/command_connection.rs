@@ -7,11 +7,11 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
 use redis::{FromRedisValue, Pipeline, RedisResult};
 use tokio::sync::{Notify, watch};
 use tokio_util::task::AbortOnDropHandle;
 
+use super::node_connection::NodeConnection;
 use super::nodes::Nodes;
 use super::redis_failure::{ends_connection, is_misplaced};
 use super::redis_names::{GROUP, RedisNames};
@@ -39,7 +39,7 @@ struct ConnectionState {
 
 /// The connection and the number of those before it.
 struct Live {
-    connection: Option<MultiplexedConnection>,
+    connection: Option<NodeConnection>,
     generation: u64,
 }
 
@@ -53,7 +53,7 @@ impl CommandConnection {
         tasks: &Tasks,
     ) -> (Self, RedisResult<()>) {
         let live = Mutex::new(Live { connection: None, generation: 0 });
-        let (slot, stream) = (RedisNames::slot(shard), names.stream(shard));
+        let (slot, stream) = (names.slot(shard), names.stream(shard));
         let link = Arc::new(ConnectionState {
             nodes,
             slot,
@@ -105,7 +105,7 @@ impl CommandConnection {
 
 impl ConnectionState {
     /// Connects, and checks that the server answers and accepts writes.
-    async fn greet(&self) -> RedisResult<MultiplexedConnection> {
+    async fn greet(&self) -> RedisResult<NodeConnection> {
         let mut connection = self.nodes.connect(self.slot, PATIENCE).await?;
         let mut pipeline = redis::pipe();
         pipeline.cmd("PING").ignore();

@@ -1,71 +1,82 @@
-//! The address of Redis and connections to it: one server or a cluster behind one type.
+//! The servers of a Redis and connections to them: one server, a cluster, or a service of Sentinels
+//! behind one type.
 
 use std::time::Duration;
 
-use galley_protocol::network::is_host;
-use redis::aio::{AsyncPushSender, MultiplexedConnection};
-use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisResult};
+use redis::aio::AsyncPushSender;
+use redis::{ConnectionAddr, ConnectionInfo, RedisError, RedisResult, Value};
 
 use super::cluster::Cluster;
-use super::dial::{connect, connect_listening};
+use super::dial::Dialer;
+use super::node_connection::NodeConnection;
+use super::redis_address::{RedisAddress, SentinelAddress};
+use super::redis_failure::of_connecting;
+use super::{reply, sentinels};
 use crate::BusConnectError;
 
-/// The address of Redis.
-#[derive(Debug)]
-pub(super) enum Nodes {
+/// The longest wait for the answer of a server about itself.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The servers of a Redis.
+pub(super) struct Nodes {
+    address: RedisAddress,
+    dialer: Dialer,
+    kind: NodesKind,
+}
+
+enum NodesKind {
     /// One server. Its name is resolved for each connection.
     One(Box<ConnectionInfo>),
-    /// The nodes of a cluster.
     Cluster(Cluster),
+    /// The master is asked for before each connection.
+    Sentinel(SentinelAddress),
 }
 
 impl Nodes {
-    /// Parses a URL. Nodes after the first may omit everything before the host, and take it from
-    /// the first.
-    pub(super) fn parse(url: &str) -> Result<Self, BusConnectError> {
-        let bad = |why: &str| BusConnectError::BadUrl(why.to_owned());
-        let urls: Vec<&str> = url.split(',').map(str::trim).collect();
-        let first = urls.first().copied().unwrap_or_default();
-        if !(first.starts_with("redis://") || first.starts_with("rediss://")) {
-            return Err(bad("it must begin with redis:// or rediss://"));
-        }
-        // The end of the scheme and the credentials of the first node.
-        let host = first
-            .rfind('@')
-            .or_else(|| first.find("://").map(|scheme| scheme + 2))
-            .map_or(0, |end| end + 1);
-        let node = |url: &&str| {
-            let whole = if url.contains("://") {
-                (*url).to_owned()
-            } else {
-                format!("{}{url}", &first[..host])
-            };
-            let node = whole.into_connection_info().ok().filter(|node| has_host(node.addr()));
-            node.ok_or_else(|| {
-                bad("it must look like redis://[user:password@]host[:port][/database]")
-            })
+    /// Finds out what the address leads to: a single URL may be that of a cluster's node.
+    pub(super) async fn find(
+        address: RedisAddress,
+        dialer: Dialer,
+    ) -> Result<Self, BusConnectError> {
+        let kind = match &address {
+            RedisAddress::Server(node) => NodesKind::One(node.clone()),
+            RedisAddress::Cluster(seeds) => NodesKind::Cluster(Cluster::new(seeds.clone())),
+            RedisAddress::Sentinel(service) => NodesKind::Sentinel(service.clone()),
         };
-        let mut nodes = urls.iter().map(node).collect::<Result<Vec<_>, _>>()?;
-        match nodes.len() {
-            1 => Ok(Self::One(Box::new(nodes.remove(0)))),
-            _ => Ok(Self::Cluster(Cluster::new(nodes))),
+        let nodes = Self { address, dialer, kind };
+        let RedisAddress::Server(node) = &nodes.address else { return Ok(nodes) };
+        let mode = match nodes.mode(node).await {
+            Ok(mode) => mode,
+            Err(error) => return Err(nodes.explain(&error).await),
+        };
+        let refused = |why| Err(BusConnectError::Refused(format!("{} {why}", nodes.place())));
+        let is_socket = matches!(node.addr(), ConnectionAddr::Unix(_));
+        match mode.as_deref() {
+            Some("sentinel") => {
+                refused("is a Sentinel: use redis+sentinel://HOST/SERVICE in REDIS_URL")
+            }
+            Some("cluster") if is_socket => {
+                refused("is a node of a Redis Cluster: use its host and port in REDIS_URL")
+            }
+            Some("cluster") if node.redis_settings().db() != 0 => refused(
+                "is a node of a Redis Cluster, which has only the database 0: see REDIS_URL",
+            ),
+            Some("cluster") => {
+                tracing::info!(server = nodes.place(), "the server is a node of a Redis Cluster");
+                let kind = NodesKind::Cluster(Cluster::new(vec![node.as_ref().clone()]));
+                Ok(Self { kind, ..nodes })
+            }
+            _ => Ok(nodes),
         }
     }
 
     pub(super) fn is_cluster(&self) -> bool {
-        matches!(self, Self::Cluster(_))
+        matches!(self.kind, NodesKind::Cluster(_))
     }
 
     /// Returns the address for logs, without user and password.
     pub(super) fn place(&self) -> String {
-        match self {
-            Self::One(node) => format!("Redis at {}", shown(node.addr())),
-            Self::Cluster(cluster) => {
-                let places: Vec<String> =
-                    cluster.seeds().iter().map(|node| shown(node.addr())).collect();
-                format!("Redis Cluster at {}", places.join(","))
-            }
-        }
+        self.address.place()
     }
 
     /// Connects to the server that holds a slot, with a response time-out of `patience`.
@@ -73,8 +84,8 @@ impl Nodes {
         &self,
         slot: u16,
         patience: Duration,
-    ) -> RedisResult<MultiplexedConnection> {
-        connect(self.holder(slot).await?, patience).await
+    ) -> RedisResult<NodeConnection> {
+        self.dialer.connect(&self.holder(slot).await?, patience).await
     }
 
     /// Like [`Self::connect`]; messages that the server pushes go to `receiver`.
@@ -83,77 +94,37 @@ impl Nodes {
         slot: u16,
         patience: Duration,
         receiver: impl AsyncPushSender,
-    ) -> RedisResult<MultiplexedConnection> {
-        let node = self.holder(slot).await?;
-        connect_listening(node, patience, receiver).await
+    ) -> RedisResult<NodeConnection> {
+        self.dialer.connect_listening(&self.holder(slot).await?, patience, receiver).await
+    }
+
+    /// Returns why connecting failed, and what to do about it.
+    pub(super) async fn explain(&self, error: &RedisError) -> BusConnectError {
+        let explained = of_connecting(&self.place(), error);
+        // A server that breaks off or stays silent may expect TLS, or expect none.
+        if matches!(explained, BusConnectError::Unreachable(_))
+            && !error.is_connection_refusal()
+            && let Some(why) = self.dialer.mistaken_scheme(self.address.first().addr()).await
+        {
+            return BusConnectError::Refused(format!("cannot use {}: {why}", self.place()));
+        }
+        explained
     }
 
     async fn holder(&self, slot: u16) -> RedisResult<ConnectionInfo> {
-        match self {
-            Self::One(node) => Ok(node.as_ref().clone()),
-            Self::Cluster(cluster) => cluster.holder(slot).await,
+        match &self.kind {
+            NodesKind::One(node) => Ok(node.as_ref().clone()),
+            NodesKind::Cluster(cluster) => cluster.holder(&self.dialer, slot).await,
+            NodesKind::Sentinel(service) => sentinels::master(&self.dialer, service).await,
         }
     }
-}
 
-/// Formats an address. An IPv6 address needs brackets, because its last part would look like a
-/// port.
-fn shown(place: &ConnectionAddr) -> String {
-    if let ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } = place
-        && host.contains(':')
-    {
-        return format!("[{}]:{port}", host.trim_start_matches('[').trim_end_matches(']'));
-    }
-    place.to_string()
-}
-
-/// Returns true if the host is well-formed. A Unix socket needs none.
-fn has_host(place: &ConnectionAddr) -> bool {
-    let (ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. }) = place else {
-        return true;
-    };
-    is_host(host.trim_start_matches('[').trim_end_matches(']'))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Nodes;
-    use crate::BusConnectError;
-
-    #[test]
-    fn commas_make_a_cluster() {
-        assert!(matches!(Nodes::parse("redis://localhost"), Ok(Nodes::One(_))));
-        let Ok(Nodes::Cluster(cluster)) =
-            Nodes::parse("rediss://me:secret@a:7000,b:7001, rediss://c:7002")
-        else {
-            panic!("a cluster")
-        };
-        let nodes = cluster.seeds();
-        let places: Vec<String> = nodes.iter().map(|node| node.addr().to_string()).collect();
-        assert_eq!(places, ["a:7000", "b:7001", "c:7002"]);
-        assert_eq!(nodes[1].redis_settings().password(), Some("secret"));
-    }
-
-    #[test]
-    fn a_place_is_shown_without_its_password() {
-        let place = |url| Nodes::parse(url).expect("a URL").place();
-        assert_eq!(place("redis://me:secret@[::1]:7000/2"), "Redis at [::1]:7000");
-        assert_eq!(place("redis://:secret@a,b:7001"), "Redis Cluster at a:6379,b:7001");
-    }
-
-    #[test]
-    fn a_bad_url_is_refused_without_telling_its_password() {
-        for url in [
-            "",
-            "http://localhost",
-            "redis://:secret@127.0.0.256",
-            "redis://:secret@a..b",
-            "redis://:secret@",
-            "redis://:secret@host:port",
-            "redis://:secret@a,redis://:secret@b:x",
-        ] {
-            let Err(BusConnectError::BadUrl(why)) = Nodes::parse(url) else { panic!("{url}") };
-            assert!(!why.contains("secret"), "{why}");
-        }
+    /// Asks a server what it is: `standalone`, `cluster` or `sentinel`. HELLO needs no permission.
+    async fn mode(&self, node: &ConnectionInfo) -> RedisResult<Option<String>> {
+        let mut connection = self.dialer.connect(node, PATIENCE).await?;
+        let answer: Value = redis::cmd("HELLO").query_async(&mut connection).await?;
+        let texts = reply::texts(&answer);
+        let mode = texts.windows(2).find(|pair| pair[0] == "mode");
+        Ok(mode.map(|pair| pair[1].to_owned()))
     }
 }

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use galley_protocol::PublisherId;
-use redis::aio::MultiplexedConnection;
 use redis::{PushInfo, PushKind, RedisResult, Value};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::command_connection::PATIENCE;
+use super::node_connection::NodeConnection;
 use super::nodes::Nodes;
 use super::redis_names::RedisNames;
 use crate::heartbeat::Heartbeat;
@@ -40,7 +40,7 @@ pub(super) struct Listening {
 
 /// A connection that is subscribed to the channel of a shard.
 pub(super) struct PubSubConnection {
-    _connection: MultiplexedConnection,
+    _connection: NodeConnection,
     cut: Arc<Notify>,
     /// The moment of the last heartbeat of this process.
     beat: Arc<Mutex<Instant>>,
@@ -61,7 +61,7 @@ impl Listening {
             listener.take(push);
             Ok::<_, ()>(())
         };
-        let slot = RedisNames::slot(self.shard);
+        let slot = self.names.slot(self.shard);
         let mut connection = self.nodes.connect_listening(slot, PATIENCE, on_push).await?;
         let channel = self.names.channel(self.shard);
         // One channel has one confirmation, which is the response to the command.

@@ -2,10 +2,12 @@
 
 use std::error::Error;
 use std::io;
+use std::sync::Arc;
 
 use galley_protocol::network::reason;
 use redis::{ErrorKind, RedisError};
 
+use super::dial::rustls_error;
 use crate::BusConnectError;
 use crate::BusError;
 
@@ -59,14 +61,31 @@ impl RedisErrorText {
             );
             return Self { code: Some(error.code().to_owned()), text };
         }
-        let of_system = error.source().and_then(|source| source.downcast_ref::<io::Error>());
-        let text = of_system.map_or_else(|| reason(&io::Error::other(error.to_string())), reason);
+        let text = io_error(error).map_or_else(|| own_words(error), reason);
         Self { code: error.code().map(str::to_owned), text }
     }
 
     fn is_passing(&self) -> bool {
         self.code.as_deref().is_some_and(|code| PASSING.contains(&code))
     }
+}
+
+/// Returns the text of an error of the library, without the name of its kind.
+fn own_words(error: &RedisError) -> String {
+    let whole = reason(&io::Error::other(error.to_string()));
+    let text = whole.split(" - ").next().unwrap_or_default();
+    error.detail().map_or_else(|| text.to_owned(), |detail| format!("{text}: {detail}"))
+}
+
+fn io_error(error: &RedisError) -> Option<&io::Error> {
+    let source = error.source()?;
+    let shared = || source.downcast_ref::<Arc<dyn Error + Send + Sync>>()?.downcast_ref();
+    source.downcast_ref().or_else(shared)
+}
+
+/// Returns true if waiting does not cure the error.
+pub(super) fn is_refusal(error: &RedisError) -> bool {
+    matches!(of_connecting("", error), BusConnectError::Refused(_))
 }
 
 /// Returns true if the connection cannot be used after the error. The next one resolves the name or
@@ -100,8 +119,12 @@ pub(super) fn of_connecting(place: &str, error: &RedisError) -> BusConnectError 
                 "{place} does not speak the protocol of Redis 7: check host and port in REDIS_URL"
             ))
         }
+        (ErrorKind::MasterNameNotFoundBySentinel, _) => {
+            refused(format!("cannot find {place}: they do not know it; check REDIS_URL"))
+        }
         _ if is_of_tls(error) => {
-            refused(format!("cannot speak TLS with {place}: {text}; check rediss:// in REDIS_URL"))
+            let hint = tls_hint(error);
+            refused(format!("cannot speak TLS with {place}: {text}; {hint}"))
         }
         (ErrorKind::InvalidClientConfig | ErrorKind::Client, _) => {
             refused(format!("cannot use {place}: {text}; check REDIS_URL"))
@@ -115,8 +138,22 @@ pub(super) fn of_connecting(place: &str, error: &RedisError) -> BusConnectError 
 
 /// Returns true if the server does not speak TLS or its certificate is not trusted.
 fn is_of_tls(error: &RedisError) -> bool {
-    let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
-    source.is_some_and(|error| error.kind() == io::ErrorKind::InvalidData)
+    io_error(error).is_some_and(|error| rustls_error(error).is_some())
+}
+
+/// Returns what to do about an error of TLS.
+fn tls_hint(error: &RedisError) -> &'static str {
+    use rustls::{CertificateError, Error};
+    match io_error(error).and_then(rustls_error) {
+        Some(Error::InvalidCertificate(
+            CertificateError::UnknownIssuer | CertificateError::BadSignature,
+        )) => "name the authority of its certificate in GALLEY_REDIS_CA_FILE",
+        Some(Error::InvalidCertificate(_)) => "check its certificate and the host in REDIS_URL",
+        Some(Error::AlertReceived(_)) => {
+            "it may want a certificate: set GALLEY_REDIS_CERT_FILE and GALLEY_REDIS_KEY_FILE"
+        }
+        _ => "check rediss:// in REDIS_URL",
+    }
 }
 
 impl From<RedisError> for BusError {

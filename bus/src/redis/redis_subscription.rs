@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use galley_protocol::UpdateBatch;
+use galley_protocol::{UpdateBatch, UpdateError};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -101,6 +101,10 @@ impl Decode for RedisSubscription {
         }
         match UpdateBatch::decode(&message) {
             Ok(batch) => Some((shard, BusMessage::Updates(batch))),
+            Err(UpdateError::UnknownKind) => {
+                tracing::debug!(shard, "a message of an unknown kind is passed over");
+                None
+            }
             Err(error) => {
                 metrics::counter!("galley_bus_malformed_total").increment(1);
                 if let Some(more) = self.malformed.now() {

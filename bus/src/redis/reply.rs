@@ -54,9 +54,10 @@ fn entry(value: &Value) -> RedisResult<RawEntry> {
     let parts = items(value)?;
     let id = parts.first().and_then(text).ok_or_else(strange)?.to_owned();
     let fields = parts.get(1).and_then(Value::as_sequence).unwrap_or_default();
-    // Exactly one field is expected.
-    let order_id = match fields {
-        [name, value] if text(name) == Some(FIELD) => text(value).and_then(|id| id.parse().ok()),
+    // Other fields may come from a newer version or from tracing.
+    let mut ids = fields.chunks_exact(2).filter(|pair| text(&pair[0]) == Some(FIELD));
+    let order_id = match (ids.next(), ids.next()) {
+        (Some(pair), None) => text(&pair[1]).and_then(|id| id.parse().ok()),
         _ => None,
     };
     Ok(RawEntry { id, order_id })
@@ -105,7 +106,8 @@ mod tests {
             entry("1-0", &[b"o", b"7"]),
             entry("2-0", &[b"\xff", b"\xff"]),
             entry("3-0", &[b"o", b"-7"]),
-            entry("4-0", &[b"o", b"7", b"x", b"y"]),
+            entry("4-0", &[b"x", b"\xff", b"o", b"7", b"traceparent", b"y"]),
+            entry("6-0", &[b"o", b"7", b"o", b"8"]),
             Value::Array(vec![bulk(b"5-0"), Value::Nil]),
         ];
         let answer = Value::Array(vec![Value::Array(vec![bulk(b"stream"), Value::Array(list)])]);
@@ -116,7 +118,8 @@ mod tests {
             raw("1-0", Some(seven)),
             raw("2-0", None),
             raw("3-0", None),
-            raw("4-0", None),
+            raw("4-0", Some(seven)),
+            raw("6-0", None),
             raw("5-0", None),
         ];
         assert_eq!(entries, expected);

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use galley_protocol::IncarnationId;
-use redis::aio::MultiplexedConnection;
 use redis::{RedisError, RedisResult, Value};
 use tokio::time::Instant;
 
+use super::node_connection::NodeConnection;
 use super::nodes::Nodes;
 use super::redis_failure::ends_connection;
 use super::redis_names::{GROUP, RedisNames};
@@ -31,10 +31,11 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(super) struct StreamReader {
     shard: u16,
     stream: String,
+    slot: u16,
     consumer: IncarnationId,
     nodes: Arc<Nodes>,
     timing: Timing,
-    wire: Option<MultiplexedConnection>,
+    wire: Option<NodeConnection>,
     upkeep_at: Instant,
     /// The last read failed; the next one waits first.
     troubled: bool,
@@ -54,6 +55,7 @@ impl StreamReader {
         Self {
             shard,
             stream: names.stream(shard),
+            slot: names.slot(shard),
             consumer,
             nodes,
             timing,
@@ -79,7 +81,7 @@ impl StreamReader {
             Some(wire) => wire,
             None => self
                 .nodes
-                .connect(RedisNames::slot(self.shard), PATIENCE)
+                .connect(self.slot, PATIENCE)
                 .await
                 .inspect_err(|_| self.troubled = true)?,
         };
@@ -102,7 +104,7 @@ impl StreamReader {
 
     async fn read_once(
         &mut self,
-        wire: &mut MultiplexedConnection,
+        wire: &mut NodeConnection,
         limit: usize,
     ) -> RedisResult<Vec<Entry>> {
         if Instant::now() >= self.upkeep_at {
@@ -135,7 +137,7 @@ impl StreamReader {
     /// Returns the well-formed entries and acknowledges the others.
     async fn accept(
         &mut self,
-        wire: &mut MultiplexedConnection,
+        wire: &mut NodeConnection,
         raw: Vec<RawEntry>,
     ) -> RedisResult<Vec<Entry>> {
         let (good, malformed): (Vec<_>, Vec<_>) =

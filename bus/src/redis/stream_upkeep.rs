@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use galley_protocol::IncarnationId;
-use redis::aio::MultiplexedConnection;
 use redis::streams::{StreamInfoConsumersReply, StreamInfoGroupsReply, StreamPendingReply};
 use redis::{RedisResult, Value};
 
+use super::node_connection::NodeConnection;
 use super::redis_names::GROUP;
 use super::reply::{self, RawEntry};
 
@@ -15,10 +15,7 @@ const SILENT_AFTER: Duration = Duration::from_mins(1);
 
 /// Creates the consumer group, and the stream if it is missing. The group reads from the first
 /// entry. An existing group stays as it is.
-pub(super) async fn create_group(
-    wire: &mut MultiplexedConnection,
-    stream: &str,
-) -> RedisResult<()> {
+pub(super) async fn create_group(wire: &mut NodeConnection, stream: &str) -> RedisResult<()> {
     let mut command = redis::cmd("XGROUP");
     command.arg("CREATE").arg(stream).arg(GROUP).arg("0").arg("MKSTREAM");
     match command.exec_async(wire).await {
@@ -29,7 +26,7 @@ pub(super) async fn create_group(
 
 /// Claims entries that have been pending for at least `idle`.
 pub(super) async fn reclaim(
-    wire: &mut MultiplexedConnection,
+    wire: &mut NodeConnection,
     stream: &str,
     consumer: IncarnationId,
     idle: Duration,
@@ -53,7 +50,7 @@ pub(super) async fn reclaim(
 
 /// Trims acknowledged entries and deletes the consumers of dead workers. A failure is harmless,
 /// because it is tried again in a few seconds.
-pub(super) async fn tidy(wire: &mut MultiplexedConnection, stream: &str) {
+pub(super) async fn tidy(wire: &mut NodeConnection, stream: &str) {
     if let Err(error) = trim(wire, stream).await {
         tracing::debug!(stream, %error, "the stream was not trimmed");
     }
@@ -65,7 +62,7 @@ pub(super) async fn tidy(wire: &mut MultiplexedConnection, stream: &str) {
 /// Trims below the oldest pending entry and the last delivered one. The order of the two queries
 /// matters: an entry up to the last delivered one that is not pending afterwards has been
 /// acknowledged.
-async fn trim(wire: &mut MultiplexedConnection, stream: &str) -> RedisResult<()> {
+async fn trim(wire: &mut NodeConnection, stream: &str) -> RedisResult<()> {
     let groups: StreamInfoGroupsReply =
         redis::cmd("XINFO").arg("GROUPS").arg(stream).query_async(wire).await?;
     let Some(group) = groups.groups.into_iter().find(|group| group.name == GROUP) else {
@@ -84,7 +81,7 @@ async fn trim(wire: &mut MultiplexedConnection, stream: &str) -> RedisResult<()>
     redis::cmd("XTRIM").arg(stream).arg("MINID").arg(least).exec_async(wire).await
 }
 
-async fn forget_consumers(wire: &mut MultiplexedConnection, stream: &str) -> RedisResult<()> {
+async fn forget_consumers(wire: &mut NodeConnection, stream: &str) -> RedisResult<()> {
     let known: StreamInfoConsumersReply =
         redis::cmd("XINFO").arg("CONSUMERS").arg(stream).arg(GROUP).query_async(wire).await?;
     for consumer in known.consumers {

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use galley_bus::{
     BusConfig, Entry, Queue, SharedBus, Subscription, SubscriptionEvent, Timing, connect_with,
 };
@@ -66,7 +65,8 @@ impl BusStage {
     }
 
     async fn at(url: Option<String>, timing: Timing) -> Self {
-        let config = BusConfig { url, namespace: format!("test:{:016x}", rand::random::<u64>()) };
+        let namespace = format!("test:{:016x}", rand::random::<u64>());
+        let config = BusConfig { url, namespace, ..BusConfig::default() };
         Self { bus: connect(&config, timing).await, config, timing, _cluster: Vec::new() }
     }
 
@@ -77,6 +77,13 @@ impl BusStage {
         } else {
             self.bus.clone()
         }
+    }
+
+    /// The bus as a process has it that knows one node of the cluster.
+    pub async fn by_one_node(&self) -> SharedBus {
+        let nodes = self.config.url.as_deref().expect("this bus is on Redis");
+        let url = nodes.split(',').next().map(str::to_owned);
+        connect(&BusConfig { url, ..self.config.clone() }, self.timing).await
     }
 
     /// The stream and the channel, on one server.
@@ -119,12 +126,16 @@ pub fn cursor(number: i64) -> ResumeCursor {
 
 /// An update for hero 1.
 pub fn update(id: i64) -> Update {
-    update_of(1, id, Bytes::from_static(b"{}"))
+    update_of(1, id, 0)
 }
 
-pub fn update_of(hero: i64, id: i64, frame: Bytes) -> Update {
+/// An update whose frame has so many bytes more than it needs.
+pub fn update_of(hero: i64, id: i64, size: usize) -> Update {
     let hero_id = HeroId::new(hero).expect("an id");
     let time = Timestamp::from_millis(id).expect("in range");
+    let json = format!(r#"{{"id":{id},"hero_id":{hero},"version":1,"status":"PENDING"}}"#);
+    let more = "x".repeat(size);
+    let frame = format!(r#"{{"type":"order","order":{json},"more":"{more}"}}"#).into();
     Update {
         hero_id,
         order_id: order(id),
@@ -133,11 +144,6 @@ pub fn update_of(hero: i64, id: i64, frame: Bytes) -> Update {
         time,
         frame,
     }
-}
-
-/// A frame of so many bytes and a few.
-pub fn large_frame(bytes: usize) -> Bytes {
-    format!("{{\"{}\":1}}", "x".repeat(bytes)).into()
 }
 
 /// Reads until so many entries have come, and no longer than it takes.

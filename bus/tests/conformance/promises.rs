@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::future::poll_immediate;
 use galley_bus::SubscriptionEvent;
 use galley_protocol::IncarnationId;
 use tokio::task::coop::{consume_budget, has_budget_remaining};
 
 use crate::bus_stage::{
-    BusKind, BusStage, hear, hear_gap, hear_updates, ids, large_frame, order, take, update,
-    update_of,
+    BusKind, BusStage, hear, hear_gap, hear_updates, ids, order, take, update, update_of,
 };
 
 macro_rules! on_every_bus {
@@ -112,11 +110,7 @@ async fn nothing_published_after_subscribing_is_missed(kind: BusKind) {
         let mut subscription = stage.bus.subscribe().await.expect("a healthy bus");
         // One hero per shard of a cluster.
         let hero = id % 16 + 1;
-        stage
-            .bus
-            .publish(&[update_of(hero, id, Bytes::from_static(b"{}"))], &[])
-            .await
-            .expect("a healthy bus");
+        stage.bus.publish(&[update_of(hero, id, 0)], &[]).await.expect("a healthy bus");
         assert_eq!(hear_updates(&mut *subscription).await, [id]);
     }
 }
@@ -176,13 +170,8 @@ async fn who_takes_an_order_is_heard_behind_its_announcement(kind: BusKind) {
             queue.settle(&entries, &[update(100 + id)]).await.expect("a healthy bus");
         }
     });
-    let frame = large_frame(4 << 20);
     for id in 1..=20 {
-        stage
-            .bus
-            .publish(&[update_of(1, id, frame.clone())], &[order(id)])
-            .await
-            .expect("a healthy bus");
+        stage.bus.publish(&[update_of(1, id, 4 << 20)], &[order(id)]).await.expect("a healthy bus");
         for heard in [id, 100 + id] {
             assert_eq!(hear_updates(&mut *subscription).await, [heard]);
         }
@@ -194,9 +183,8 @@ async fn a_subscriber_that_overflows_hears_a_gap_and_then_goes_on(kind: BusKind)
     let stage = BusStage::new(kind).await;
     let mut slow = stage.bus.subscribe().await.expect("a healthy bus");
     let mut quick = stage.bus.subscribe().await.expect("a healthy bus");
-    let frame = large_frame(1 << 20);
     for id in 1..=40 {
-        stage.bus.publish(&[update_of(1, id, frame.clone())], &[]).await.expect("a healthy bus");
+        stage.bus.publish(&[update_of(1, id, 1 << 20)], &[]).await.expect("a healthy bus");
         assert_eq!(hear_updates(&mut *quick).await, [id]);
     }
     hear_gap(&mut *slow).await;
@@ -208,4 +196,16 @@ async fn a_healthy_bus_answers(kind: BusKind) {
     let stage = BusStage::new(kind).await;
     let _subscription = stage.bus.subscribe().await.expect("a healthy bus");
     stage.bus.ping().await.expect("a healthy bus");
+}
+
+#[tokio::test]
+async fn one_node_of_a_cluster_leads_to_all_of_them() {
+    let stage = BusStage::new(BusKind::Cluster).await;
+    let mut subscription = stage.bus.subscribe().await.expect("a healthy bus");
+    let other = stage.by_one_node().await;
+    // The shards of these heroes are on different nodes.
+    for (hero, id) in [(1, 7), (15, 8)] {
+        other.publish(&[update_of(hero, id, 0)], &[]).await.expect("a healthy bus");
+        assert_eq!(hear_updates(&mut *subscription).await, [id]);
+    }
 }

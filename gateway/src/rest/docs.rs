@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::Config;
 
-use super::openapi_parameters::refine;
+use super::openapi_refinements::refine;
 use super::problems::OfExplaining;
 use crate::dashboard::bytes;
 use crate::http::base_path::BasePath;

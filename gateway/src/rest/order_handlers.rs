@@ -62,7 +62,7 @@ pub struct OrdersParams {
     #[param(required = false)]
     status: Vec<Status>,
     /// At most so many entries.
-    #[param(required = false, minimum = 1, maximum = 100, default = 50)]
+    #[param(required = false, format = Int32, minimum = 1, maximum = 100, default = 50)]
     limit: usize,
     /// The `next_cursor` of the page before.
     cursor: Option<PageCursor>,

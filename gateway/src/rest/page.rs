@@ -17,7 +17,7 @@ use crate::web::query::{FromPairs, Pairs, without};
 #[into_params(parameter_in = Query)]
 pub struct ListParams {
     /// At most so many entries.
-    #[param(required = false, minimum = 1, maximum = 100, default = 50)]
+    #[param(required = false, format = Int32, minimum = 1, maximum = 100, default = 50)]
     limit: usize,
     /// The `next_cursor` of the page before.
     cursor: Option<PageCursor>,

@@ -10,7 +10,7 @@ use utoipa::openapi::example::ExampleBuilder;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::response::ResponseBuilder;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
-use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response};
+use utoipa::openapi::{ContentBuilder, KnownFormat, Ref, RefOr, Response, SchemaFormat};
 
 /// The problems of every request.
 const ALWAYS: [ProblemType; 6] = [
@@ -104,7 +104,9 @@ fn response(kinds: &[ProblemType]) -> Response {
     let response = ResponseBuilder::new()
         .description(description.join("\n\n"))
         .content("application/problem+json", content);
-    let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0));
+    let format = SchemaFormat::KnownFormat(KnownFormat::Int64);
+    let seconds =
+        ObjectBuilder::new().schema_type(Type::Integer).format(Some(format)).minimum(Some(0));
     let retry_after = HeaderBuilder::new()
         .schema(Some(seconds))
         .description(Some("Seconds after which to try again."))

@@ -40,7 +40,7 @@ pub struct ReadinessReport {
 #[derive(Clone, Copy, Serialize, ToSchema)]
 pub struct UnheardPublishers {
     /// How many.
-    #[schema(minimum = 1)]
+    #[schema(format = Int64, minimum = 1)]
     publishers: usize,
     /// For how long the first of them has not been heard.
     seconds: u64,

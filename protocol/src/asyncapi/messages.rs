@@ -4,8 +4,10 @@ use serde_json::{Map, Value, json};
 
 use super::JSON;
 use super::schemas::Schemas;
+use super::type_names::type_name;
 use crate::audience;
 use crate::frame::{ClientFrame, ServerFrame, client, server};
+use crate::{Meal, Order};
 
 const WORDS: &str = "words";
 
@@ -18,20 +20,23 @@ pub struct Messages {
 impl Messages {
     /// Derives the messages from the types of the frames.
     pub fn collect(schemas: &mut Schemas) -> Self {
+        // The entries of pages.
+        schemas.add::<Meal>();
+        schemas.add::<Order>();
         let commands =
             schemas.tagged::<ClientFrame>().into_iter().map(|(kind, description, mut objects)| {
                 // The parser of frames refuses unknown fields.
                 for object in &mut objects {
                     object["additionalProperties"] = json!(false);
                 }
-                message(schemas, kind, &description, objects, client::PINNED)
+                message(schemas, kind, "Command", &description, objects, client::PINNED)
             });
         let mut commands: Vec<(String, Value)> = commands.collect();
-        commands.push((WORDS.to_owned(), plain_words()));
+        commands.push((WORDS.to_owned(), plain_words(schemas)));
         let frames = schemas.tagged::<ServerFrame<'_>>().into_iter();
         let frames = frames
             .map(|(kind, description, objects)| {
-                message(schemas, kind, &description, objects, server::PINNED)
+                message(schemas, kind, "Frame", &description, objects, server::PINNED)
             })
             .collect();
         Self { commands, frames }
@@ -56,6 +61,7 @@ impl Messages {
 fn message(
     schemas: &mut Schemas,
     kind: String,
+    side: &str,
     description: &str,
     objects: Vec<Value>,
     lines: &str,
@@ -78,7 +84,7 @@ fn message(
         "title": kind,
         "summary": description,
         "contentType": JSON,
-        "payload": schemas.keep(payload),
+        "payload": schemas.publish(format!("{}{side}", type_name(&kind)), payload),
         "examples": examples,
     });
     if has_id {
@@ -88,7 +94,7 @@ fn message(
     (kind, message)
 }
 
-fn plain_words() -> Value {
+fn plain_words(schemas: &mut Schemas) -> Value {
     let examples: Vec<Value> = ["menu", "order 2", "orders", "cancel 7 changed my mind"]
         .map(|line| json!({"payload": line}))
         .into();
@@ -97,7 +103,7 @@ fn plain_words() -> Value {
         "title": "plain words",
         "summary": format!("One command a line, for people at a terminal; heroes {}; staff {}.", audience::HELP, audience::STAFF_HELP),
         "contentType": "text/plain",
-        "payload": {"type": "string", "pattern": r"^\s*[^\s{]"},
+        "payload": schemas.publish("WordsCommand".to_owned(), json!({"type": "string", "pattern": r"^\s*[^\s{]"})),
         "examples": examples,
     })
 }

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-const PREFIX: &str = "#/components/schemas/";
+/// The beginning of a reference to a named schema.
+pub const PREFIX: &str = "#/components/schemas/";
 
 /// The named schemas, and the names of those in use.
 #[derive(Default)]
@@ -21,6 +22,19 @@ impl Schemas {
         T::schemas(&mut inner);
         self.named.extend(inner.into_iter().map(|(name, schema)| (name, json!(schema))));
         json!(T::schema())
+    }
+
+    /// Names a schema, and returns a reference to it.
+    pub fn publish(&mut self, name: String, schema: Value) -> Value {
+        let reference = json!({"$ref": format!("{PREFIX}{name}")});
+        self.named.insert(name, schema);
+        self.keep(reference)
+    }
+
+    /// Names the schema of a type after the type.
+    pub fn add<T: ToSchema>(&mut self) {
+        let schema = self.of::<T>();
+        self.named.insert(T::name().into_owned(), schema);
     }
 
     /// Returns the alternatives of an enum that is tagged by `type`: the name, the description and

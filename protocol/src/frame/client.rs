@@ -4,8 +4,8 @@ use std::convert::Infallible;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
+use utoipa::openapi::{KnownFormat, RefOr, SchemaFormat};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::audience::Audience;
@@ -36,6 +36,7 @@ impl PartialSchema for CommandId {
     fn schema() -> RefOr<Schema> {
         let number = ObjectBuilder::new()
             .schema_type(Type::Integer)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
             .minimum(Some(i64::MIN))
             .maximum(Some(i64::MAX));
         let text = ObjectBuilder::new().schema_type(Type::String).max_length(Some(MAX_COMMAND_ID));

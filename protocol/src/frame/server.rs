@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
+use utoipa::openapi::Ref;
+use utoipa::openapi::schema::{Array, ArrayBuilder};
 
 use super::CommandId;
 use crate::problem::Problem;
@@ -138,6 +140,7 @@ impl Welcome<'_> {
 #[serde(untagged)]
 pub enum Reply {
     /// Of `place`, `cancel` and `get`.
+    #[schema(title = "ReplyOrder")]
     Order {
         /// The order as it is now.
         order: Box<Order>,
@@ -146,6 +149,7 @@ pub enum Reply {
         replayed: bool,
     },
     /// Of `delete`.
+    #[schema(title = "ReplyDeleted")]
     Deleted {
         /// Always true.
         deleted: bool,
@@ -157,6 +161,7 @@ pub enum Reply {
     /// Of `menu`.
     Menu(Page<Meal>),
     /// Of `watch`.
+    #[schema(title = "ReplyWatching")]
     Watching {
         /// Always true.
         watching: bool,
@@ -177,6 +182,7 @@ pub enum Reply {
         cursor: Option<SignedCursor>,
     },
     /// Of `auth`.
+    #[schema(title = "ReplyAuthenticated")]
     Authenticated {
         /// Always true.
         authenticated: bool,
@@ -184,6 +190,7 @@ pub enum Reply {
         expires_at: Timestamp,
     },
     /// Of `help`.
+    #[schema(title = "ReplyHelp")]
     Help {
         /// What a person may type.
         help: &'static str,
@@ -194,10 +201,18 @@ pub enum Reply {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Page<T> {
     /// The entries.
+    #[schema(schema_with = references::<T>)]
     pub items: Vec<T>,
     /// Where the next page begins; `null` on the last.
     #[schema(required)]
     pub next_cursor: Option<PageCursor>,
+}
+
+/// The schema of the entries. Without it each page would contain a copy of the schema of `T`, and
+/// generated clients two types of one entry.
+fn references<T: ToSchema>() -> Array {
+    let entry = Ref::from_schema_name(T::name());
+    ArrayBuilder::new().description(Some("The entries.")).items(entry).build()
 }
 
 impl<T> Page<T> {

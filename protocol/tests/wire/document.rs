@@ -154,3 +154,48 @@ fn every_close_code_is_told() {
         );
     }
 }
+
+/// Calls `look` with every schema of a message and its parts, and where it is.
+fn walk(place: &str, value: &Value, look: &mut impl FnMut(&str, &Value)) {
+    look(place, value);
+    match value {
+        Value::Object(object) => {
+            for (name, value) in object.iter().filter(|(name, _)| *name != "examples") {
+                walk(&format!("{place}/{name}"), value, look);
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| walk(place, value, look)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[test]
+fn every_number_says_how_wide_it_is() {
+    walk("", &asyncapi::document(), &mut |place, schema| {
+        let formats: &[&str] = match schema["type"].as_str() {
+            Some("integer") => &["int32", "int64"],
+            Some("number") => &["double"],
+            _ => return,
+        };
+        assert!(schema["format"].as_str().is_some_and(|it| formats.contains(&it)), "{place}");
+        assert_eq!(schema["multipleOf"], Value::Null, "{place}");
+    });
+}
+
+#[test]
+fn every_type_has_a_name_for_the_generators_of_clients() {
+    let document = asyncapi::document();
+    for (name, message) in fields(&document["components"], "messages") {
+        assert!(reference(&message["payload"]).starts_with("#/components/schemas/"), "{name}");
+    }
+    for (name, schema) in fields(&document["components"], "schemas") {
+        for (keyword, part) in schema.as_object().expect("a schema") {
+            walk(&format!("{name}/{keyword}"), part, &mut |place, part| {
+                let types = ["enum", "oneOf", "anyOf", "allOf"];
+                let nameless =
+                    part["type"] == "object" || types.iter().any(|it| !part[it].is_null());
+                assert!(!nameless, "{place} has no name");
+            });
+        }
+    }
+}

@@ -48,17 +48,17 @@ fn pinned_frames_are_valid() {
 #[test]
 fn defaults_are_those_of_the_reader() {
     let document = asyncapi::document();
-    let default = |kind: &str, field: &str| {
-        document["components"]["messages"][kind]["payload"]["properties"][field]["default"]
+    let default = |command: &str, field: &str| {
+        document["components"]["schemas"][command]["properties"][field]["default"]
             .as_u64()
             .expect("a default")
     };
     let read = |text: &str| ClientFrame::parse(text, Audience::Hero).expect("a good frame").command;
     assert!(
-        matches!(read(r#"{"type":"orders"}"#), Command::Orders(list) if list.limit as u64 == default("orders", "limit"))
+        matches!(read(r#"{"type":"orders"}"#), Command::Orders(list) if list.limit as u64 == default("OrdersCommand", "limit"))
     );
     assert!(
-        matches!(read(r#"{"type":"watch"}"#), Command::Watch(watch) if u64::from(watch.max_rate) == default("watch", "max_rate"))
+        matches!(read(r#"{"type":"watch"}"#), Command::Watch(watch) if u64::from(watch.max_rate) == default("WatchCommand", "max_rate"))
     );
 }
 

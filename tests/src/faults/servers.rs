@@ -14,6 +14,7 @@ use super::faulty_redis::FaultyRedis;
 use super::meddler::Meddler;
 use crate::program::Signal;
 use crate::proxy::Ways;
+use crate::redis_cluster::CLUSTER_TAGS;
 use crate::{Pooler, Proxy};
 
 /// A memory bound at which Redis accepts no data, in bytes.
@@ -133,7 +134,7 @@ impl Servers {
                 self.redis.cluster()?.fail_over(node).await.map_err(|error| error.to_string())
             }
             Action::Reshard(shard) => {
-                let tag = format!("{{{shard:02}}}");
+                let tag = format!("{{{}}}", CLUSTER_TAGS[usize::from(shard) % CLUSTER_TAGS.len()]);
                 self.redis.cluster()?.reshard(&tag).await.map_err(|error| error.to_string())
             }
             Action::CrashPostgres => {

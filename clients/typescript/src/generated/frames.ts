@@ -5,9 +5,41 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         Allergy: string;
+        /**
+         * @description Present a token: as the first message of a socket that was opened without one, and again
+         *     before it expires.
+         */
+        AuthCommand: {
+            /** @description Echoed in the answer. */
+            id?: components["schemas"]["NullableCommandId"];
+            /** @description The token. */
+            token: components["schemas"]["BearerToken"];
+            /** @constant */
+            type: "auth";
+        };
         BearerToken: string;
-        ClientFrame: components["schemas"]["frame:auth"] | components["schemas"]["frame:cancel"] | components["schemas"]["frame:delete"] | components["schemas"]["frame:get"] | components["schemas"]["frame:help"] | components["schemas"]["frame:menu"] | components["schemas"]["frame:orders"] | components["schemas"]["frame:ping"] | components["schemas"]["frame:place"] | components["schemas"]["frame:watch"];
+        /** @description Cancel an order. */
+        CancelCommand: {
+            /** @description Echoed in the answer. */
+            id?: components["schemas"]["NullableCommandId"];
+            /** @description The order to cancel. */
+            order_id: components["schemas"]["OrderId"];
+            /** @description The reason, for people. */
+            reason?: components["schemas"]["ReasonText"];
+            /** @constant */
+            type: "cancel";
+        };
+        ClientFrame: components["schemas"]["AuthCommand"] | components["schemas"]["CancelCommand"] | components["schemas"]["DeleteCommand"] | components["schemas"]["GetCommand"] | components["schemas"]["HelpCommand"] | components["schemas"]["MenuCommand"] | components["schemas"]["OrdersCommand"] | components["schemas"]["PingCommand"] | components["schemas"]["PlaceCommand"] | components["schemas"]["WatchCommand"];
         CommandId: number | string;
+        /** @description Delete an order that has ended. */
+        DeleteCommand: {
+            /** @description Echoed in the answer. */
+            id?: components["schemas"]["NullableCommandId"];
+            /** @description The order to delete. */
+            order_id: components["schemas"]["OrderId"];
+            /** @constant */
+            type: "delete";
+        };
         /** @description An order that was deleted. */
         Deleted: {
             /** @description Its identifier. */
@@ -15,84 +47,45 @@ export interface components {
             /** @description One more than the version of its last state. */
             version: components["schemas"]["Version"];
         };
-        Description: string;
-        /** @description One field that is wrong. */
-        FieldError: {
-            /** @description What is wrong with it. */
-            detail: string;
-            /**
-             * @description Which: a JSON pointer into the body as a URI fragment (`#/name`), a query parameter
-             *     (`?limit`), a path parameter (`/{id}`) or a header (its name).
-             */
-            pointer: string;
-        };
-        /**
-         * @description Present a token: as the first message of a socket that was opened without one, and again
-         *     before it expires.
-         */
-        "frame:auth": {
-            id?: components["schemas"]["CommandId"] | null;
-            /** @description The token. */
-            token: components["schemas"]["BearerToken"];
-            /** @enum {string} */
-            type: "auth";
-        };
-        /** @description Cancel an order. */
-        "frame:cancel": {
-            id?: components["schemas"]["CommandId"] | null;
-            /** @description The order to cancel. */
-            order_id: components["schemas"]["OrderId"];
-            /** @description The reason, for people. */
-            reason?: components["schemas"]["ReasonText"];
-            /** @enum {string} */
-            type: "cancel";
-        };
-        /** @description Delete an order that has ended. */
-        "frame:delete": {
-            id?: components["schemas"]["CommandId"] | null;
-            /** @description The order to delete. */
-            order_id: components["schemas"]["OrderId"];
-            /** @enum {string} */
-            type: "delete";
-        };
         /** @description An order was deleted. */
-        "frame:deleted": {
+        DeletedFrame: {
             /** @description Resumes after this. */
             cursor: components["schemas"]["SignedCursor"];
             /** @description The deleted order. */
             order_id: components["schemas"]["OrderId"];
-            /** @enum {string} */
+            /** @constant */
             type: "deleted";
             /** @description One more than the version of its last state. */
             version: components["schemas"]["Version"];
         };
+        Description: string;
         /** @description A command was not carried out. */
-        "frame:error": {
+        ErrorFrame: {
             /** @description The id of the command. */
             id?: components["schemas"]["CommandId"];
             /** @description The problem. */
             problem: components["schemas"]["Problem"];
-            /** @enum {string} */
+            /** @constant */
             type: "error";
         };
         /**
          * @description The token expires soon: a socket says `auth` with a new one, an event stream is opened again
          *     with it.
          */
-        "frame:expiring": {
+        ExpiringFrame: {
             /**
              * Format: int64
              * @description Milliseconds until then; close 4401 follows.
              */
             after_ms: number;
-            /** @enum {string} */
+            /** @constant */
             type: "expiring";
         };
         /**
          * @description What changed since the last `feed` frame; nothing but the totals, when those told last had been
          *     counted too early.
          */
-        "frame:feed": {
+        FeedFrame: {
             /**
              * @description Resumes after this; absent while something is missing, and in a frame that tells nothing but
              *     totals.
@@ -110,250 +103,34 @@ export interface components {
             orders: components["schemas"]["Order"][];
             /** @description How many orders there are; absent while nobody knows. */
             totals?: components["schemas"]["Totals"];
-            /** @enum {string} */
+            /** @constant */
             type: "feed";
         };
+        /** @description One field that is wrong. */
+        FieldError: {
+            /** @description What is wrong with it. */
+            detail: string;
+            /**
+             * @description Which: a JSON pointer into the body as a URI fragment (`#/name`), a query parameter
+             *     (`?limit`), a path parameter (`/{id}`) or a header (its name).
+             */
+            pointer: string;
+        };
         /** @description Read an order. */
-        "frame:get": {
-            id?: components["schemas"]["CommandId"] | null;
+        GetCommand: {
+            /** @description Echoed in the answer. */
+            id?: components["schemas"]["NullableCommandId"];
             /** @description The order to read. */
             order_id: components["schemas"]["OrderId"];
-            /** @enum {string} */
+            /** @constant */
             type: "get";
         };
         /** @description Ask for the list of commands. */
-        "frame:help": {
-            id?: components["schemas"]["CommandId"] | null;
-            /** @enum {string} */
+        HelpCommand: {
+            /** @description Echoed in the answer. */
+            id?: components["schemas"]["NullableCommandId"];
+            /** @constant */
             type: "help";
-        };
-        /** @description List the meals. */
-        "frame:menu": {
-            /** @description The `next_cursor` of the page before. */
-            cursor?: components["schemas"]["PageCursor"];
-            id?: components["schemas"]["CommandId"] | null;
-            /** @enum {string} */
-            type: "menu";
-        };
-        /** @description A transition of an order. */
-        "frame:order": {
-            /** @description Resumes after this. */
-            cursor: components["schemas"]["SignedCursor"];
-            /** @description The new state. */
-            order: components["schemas"]["Order"];
-            /** @enum {string} */
-            type: "order";
-        };
-        /** @description List orders, newest first. */
-        "frame:orders": {
-            /** @description The `next_cursor` of the page before. */
-            cursor?: components["schemas"]["PageCursor"];
-            id?: components["schemas"]["CommandId"] | null;
-            /**
-             * @description The maximum number of orders.
-             * @default 50
-             */
-            limit?: number;
-            /** @description The statuses to include; all if empty. */
-            status?: components["schemas"]["Status"][];
-            /** @enum {string} */
-            type: "orders";
-        };
-        /** @description Ask for a `pong`. */
-        "frame:ping": {
-            id?: components["schemas"]["CommandId"] | null;
-            /** @enum {string} */
-            type: "ping";
-        };
-        /** @description An order to place. */
-        "frame:place": {
-            id?: components["schemas"]["CommandId"] | null;
-            /** @description The idempotency key: repeating the command with it returns the same order. */
-            key?: components["schemas"]["IdempotencyKey"];
-            /** @description The meal to order. */
-            meal_id: components["schemas"]["MealId"];
-            /** @enum {string} */
-            type: "place";
-        };
-        /** @description Answer to a `ping`. */
-        "frame:pong": {
-            /** @description The id of the command. */
-            id?: components["schemas"]["CommandId"];
-            /** @enum {string} */
-            type: "pong";
-        };
-        /** @description The gateway is leaving. */
-        "frame:reconnect": {
-            /**
-             * Format: int64
-             * @description Milliseconds after which to connect again.
-             */
-            after_ms: number;
-            /** @enum {string} */
-            type: "reconnect";
-        };
-        /** @description A command was carried out. */
-        "frame:reply": {
-            /** @description The id of the command. */
-            id?: components["schemas"]["CommandId"];
-            /** @description The order as it is now. */
-            order: components["schemas"]["Order"];
-            /** @description The key was known; this is its order. */
-            replayed?: boolean;
-            /** @enum {string} */
-            type: "reply";
-        } | {
-            /** @description Always true. */
-            deleted: boolean;
-            /** @description The id of the command. */
-            id?: components["schemas"]["CommandId"];
-            /** @description The deleted order. */
-            order_id: components["schemas"]["OrderId"];
-            /** @enum {string} */
-            type: "reply";
-        } | {
-            /** @description The id of the command. */
-            id?: components["schemas"]["CommandId"];
-            /** @description The entries. */
-            items: {
-                completed_time: components["schemas"]["Timestamp"] | null;
-                /** @description Who ordered. */
-                hero_id: components["schemas"]["HeroId"];
-                /** @description Its identifier. */
-                id: components["schemas"]["OrderId"];
-                /** @description What was ordered. */
-                meal_id: components["schemas"]["MealId"];
-                /** @description For people: why it was cancelled. At most 2,000 characters. */
-                message: string | null;
-                /** @description When it was accepted. */
-                order_time: components["schemas"]["Timestamp"];
-                reason: components["schemas"]["Reason"] | null;
-                started_time: components["schemas"]["Timestamp"] | null;
-                /** @description Where it stands. */
-                status: components["schemas"]["Status"];
-                /**
-                 * @description 1 at creation, one more with each transition. Of two states the one with the higher version
-                 *     is the newer.
-                 */
-                version: components["schemas"]["Version"];
-            }[];
-            next_cursor: components["schemas"]["PageCursor"] | null;
-            /** @enum {string} */
-            type: "reply";
-        } | {
-            /** @description The id of the command. */
-            id?: components["schemas"]["CommandId"];
-            /** @description The entries. */
-            items: {
-                /** @description What to expect of it. */
-                description: components["schemas"]["Description"];
-                /** @description Its identifier. */
-                id: components["schemas"]["MealId"];
-                /** @description What is in it. */
-                ingredients: components["schemas"]["Ingredient"][];
-                /** @description Its name. */
-                name: components["schemas"]["MealName"];
-                /** @description Where it comes from. */
-                origin_planet: components["schemas"]["Planet"];
-                /** @description What it costs. */
-                price: components["schemas"]["Price"];
-                /** @description Rises by one with each change; the `ETag`. */
-                version: components["schemas"]["Version"];
-            }[];
-            next_cursor: components["schemas"]["PageCursor"] | null;
-            /** @enum {string} */
-            type: "reply";
-        } | {
-            /** @description Resumes after this; absent when nobody knows. */
-            cursor?: components["schemas"]["SignedCursor"];
-            /** @description The id of the command. */
-            id?: components["schemas"]["CommandId"];
-            /**
-             * @description Of a watch with a cursor: `resumed` if what changed since then follows first, `resynced`
-             *     if the cursor reached too far back or cannot be read here, so that the orders must be
-             *     read.
-             */
-            resume?: components["schemas"]["Resume"];
-            /**
-             * @description How many orders there are now; absent while the database is away and none were counted
-             *     before.
-             */
-            totals?: components["schemas"]["Totals"];
-            /** @enum {string} */
-            type: "reply";
-            /** @description Always true. */
-            watching: boolean;
-        } | {
-            /** @description Always true. */
-            authenticated: boolean;
-            /** @description When the token expires. */
-            expires_at: components["schemas"]["Timestamp"];
-            /** @description The id of the command. */
-            id?: components["schemas"]["CommandId"];
-            /** @enum {string} */
-            type: "reply";
-        } | {
-            /** @description What a person may type. */
-            help: string;
-            /** @description The id of the command. */
-            id?: components["schemas"]["CommandId"];
-            /** @enum {string} */
-            type: "reply";
-        };
-        /**
-         * @description The socket was slow, or something was lost on the way to it: the newest state of every order
-         *     that changed meanwhile, in as many frames as it takes, by rising id.
-         */
-        "frame:resync": {
-            /**
-             * @description Resumes after this. In every frame but the last it is the moment from which everything
-             *     is told again: who resumes from there hears some of it twice, and misses nothing.
-             */
-            cursor: components["schemas"]["SignedCursor"];
-            /** @description The orders deleted meanwhile. */
-            deleted?: components["schemas"]["Deleted"][];
-            /** @description The states. */
-            orders: components["schemas"]["Order"][];
-            /** @enum {string} */
-            type: "resync";
-        };
-        /** @description What a watcher wants to see. */
-        "frame:watch": {
-            /**
-             * @description The last cursor that a `feed` frame or the reply to `watch` carried: what changed since then
-             *     comes first.
-             */
-            cursor?: string;
-            /** @description The hero whose orders to include. */
-            hero_id?: components["schemas"]["HeroId"];
-            id?: components["schemas"]["CommandId"] | null;
-            /**
-             * Format: int32
-             * @description The maximum number of `feed` frames per second.
-             * @default 10
-             */
-            max_rate?: number;
-            /** @description The statuses to include; all if empty. */
-            status?: components["schemas"]["Status"][];
-            /** @enum {string} */
-            type: "watch";
-        };
-        /** @description The first frame. */
-        "frame:welcome": {
-            /** @description Resumes after this; absent on a staff socket. */
-            cursor?: components["schemas"]["SignedCursor"];
-            /** @description On a resume, the orders deleted since the cursor. */
-            deleted?: components["schemas"]["Deleted"][];
-            /** @description What a person may type. */
-            help: string;
-            /** @description Whose socket this is; absent on a staff socket. */
-            hero?: components["schemas"]["Hero"];
-            /** @description All active orders, and on a resume every order that changed since the cursor. */
-            orders: components["schemas"]["Order"][];
-            /** @description How it began. */
-            resume: components["schemas"]["Resume"];
-            /** @enum {string} */
-            type: "welcome";
         };
         /** @description A hero. */
         Hero: {
@@ -368,18 +145,51 @@ export interface components {
             /** @description Rises by one with each change; the `ETag`. */
             version: components["schemas"]["Version"];
         };
+        /** Format: int64 */
         HeroId: number;
         HeroName: string;
         IdempotencyKey: string;
         Ingredient: string;
+        /** @description A meal on the menu. */
+        Meal: {
+            /** @description What to expect of it. */
+            description: components["schemas"]["Description"];
+            /** @description Its identifier. */
+            id: components["schemas"]["MealId"];
+            /** @description What is in it. */
+            ingredients: components["schemas"]["Ingredient"][];
+            /** @description Its name. */
+            name: components["schemas"]["MealName"];
+            /** @description Where it comes from. */
+            origin_planet: components["schemas"]["Planet"];
+            /** @description What it costs. */
+            price: components["schemas"]["Price"];
+            /** @description Rises by one with each change; the `ETag`. */
+            version: components["schemas"]["Version"];
+        };
+        /** Format: int64 */
         MealId: number;
         MealName: string;
+        /** @description List the meals. */
+        MenuCommand: {
+            /** @description The `next_cursor` of the page before. */
+            cursor?: components["schemas"]["PageCursor"];
+            /** @description Echoed in the answer. */
+            id?: components["schemas"]["NullableCommandId"];
+            /** @constant */
+            type: "menu";
+        };
+        NullableCommandId: components["schemas"]["CommandId"] | null;
+        NullablePageCursor: components["schemas"]["PageCursor"] | null;
+        NullableReason: components["schemas"]["Reason"] | null;
+        NullableTimestamp: components["schemas"]["Timestamp"] | null;
         /**
          * @description One state of an order, whole. A frame carries all of it, so that a lost frame is healed by the
          *     next one.
          */
         Order: {
-            completed_time: components["schemas"]["Timestamp"] | null;
+            /** @description When it ended, either way. */
+            completed_time: components["schemas"]["NullableTimestamp"];
             /** @description Who ordered. */
             hero_id: components["schemas"]["HeroId"];
             /** @description Its identifier. */
@@ -390,8 +200,10 @@ export interface components {
             message: string | null;
             /** @description When it was accepted. */
             order_time: components["schemas"]["Timestamp"];
-            reason: components["schemas"]["Reason"] | null;
-            started_time: components["schemas"]["Timestamp"] | null;
+            /** @description For programs: why it was cancelled. */
+            reason: components["schemas"]["NullableReason"];
+            /** @description When a worker took it. */
+            started_time: components["schemas"]["NullableTimestamp"];
             /** @description Where it stands. */
             status: components["schemas"]["Status"];
             /**
@@ -400,10 +212,65 @@ export interface components {
              */
             version: components["schemas"]["Version"];
         };
+        /** @description A transition of an order. */
+        OrderFrame: {
+            /** @description Resumes after this. */
+            cursor: components["schemas"]["SignedCursor"];
+            /** @description The new state. */
+            order: components["schemas"]["Order"];
+            /** @constant */
+            type: "order";
+        };
+        /** Format: int64 */
         OrderId: number;
+        /** @description List orders, newest first. */
+        OrdersCommand: {
+            /** @description The `next_cursor` of the page before. */
+            cursor?: components["schemas"]["PageCursor"];
+            /** @description Echoed in the answer. */
+            id?: components["schemas"]["NullableCommandId"];
+            /**
+             * Format: int32
+             * @description The maximum number of orders.
+             * @default 50
+             */
+            limit?: number;
+            /** @description The statuses to include; all if empty. */
+            status?: components["schemas"]["Status"][];
+            /** @constant */
+            type: "orders";
+        };
         PageCursor: string;
+        /** @description Ask for a `pong`. */
+        PingCommand: {
+            /** @description Echoed in the answer. */
+            id?: components["schemas"]["NullableCommandId"];
+            /** @constant */
+            type: "ping";
+        };
+        /** @description An order to place. */
+        PlaceCommand: {
+            /** @description Echoed in the answer. */
+            id?: components["schemas"]["NullableCommandId"];
+            /** @description The idempotency key: repeating the command with it returns the same order. */
+            key?: components["schemas"]["IdempotencyKey"];
+            /** @description The meal to order. */
+            meal_id: components["schemas"]["MealId"];
+            /** @constant */
+            type: "place";
+        };
         Planet: string;
-        /** @description At most two decimal places; a third is refused. `multipleOf` would say so, but validators that compute with binary fractions take 19.99 for no multiple of 0.01. */
+        /** @description Answer to a `ping`. */
+        PongFrame: {
+            /** @description The id of the command. */
+            id?: components["schemas"]["CommandId"];
+            /** @constant */
+            type: "pong";
+        };
+        /**
+         * Format: double
+         * @description At most two decimal places; a third is refused. `multipleOf` would say so, but validators that compute with binary fractions take 19.99 for no multiple of 0.01.
+         */
         Price: number;
         /** @description A problem (RFC 9457 section 3), as it goes out. */
         Problem: {
@@ -467,12 +334,141 @@ export interface components {
          */
         Reason: "hero_request" | "allergy" | "hero_gone" | "meal_gone" | "undeliverable";
         ReasonText: string;
+        /** @description The gateway is leaving. */
+        ReconnectFrame: {
+            /**
+             * Format: int64
+             * @description Milliseconds after which to connect again.
+             */
+            after_ms: number;
+            /** @constant */
+            type: "reconnect";
+        };
+        /**
+         * ReplyAuthenticated
+         * @description Of `auth`.
+         */
+        ReplyAuthenticated: {
+            /** @description Always true. */
+            authenticated: boolean;
+            /** @description When the token expires. */
+            expires_at: components["schemas"]["Timestamp"];
+            /** @description The id of the command. */
+            id?: components["schemas"]["CommandId"];
+            /** @constant */
+            type: "reply";
+        };
+        /**
+         * ReplyDeleted
+         * @description Of `delete`.
+         */
+        ReplyDeleted: {
+            /** @description Always true. */
+            deleted: boolean;
+            /** @description The id of the command. */
+            id?: components["schemas"]["CommandId"];
+            /** @description The deleted order. */
+            order_id: components["schemas"]["OrderId"];
+            /** @constant */
+            type: "reply";
+        };
+        ReplyFrame: components["schemas"]["ReplyOrder"] | components["schemas"]["ReplyDeleted"] | components["schemas"]["ReplyOrderPage"] | components["schemas"]["ReplyMealPage"] | components["schemas"]["ReplyWatching"] | components["schemas"]["ReplyAuthenticated"] | components["schemas"]["ReplyHelp"];
+        /**
+         * ReplyHelp
+         * @description Of `help`.
+         */
+        ReplyHelp: {
+            /** @description What a person may type. */
+            help: string;
+            /** @description The id of the command. */
+            id?: components["schemas"]["CommandId"];
+            /** @constant */
+            type: "reply";
+        };
+        /** @description A page of a list. */
+        ReplyMealPage: {
+            /** @description The id of the command. */
+            id?: components["schemas"]["CommandId"];
+            /** @description The entries. */
+            items: components["schemas"]["Meal"][];
+            /** @description Where the next page begins; `null` on the last. */
+            next_cursor: components["schemas"]["NullablePageCursor"];
+            /** @constant */
+            type: "reply";
+        };
+        /**
+         * ReplyOrder
+         * @description Of `place`, `cancel` and `get`.
+         */
+        ReplyOrder: {
+            /** @description The id of the command. */
+            id?: components["schemas"]["CommandId"];
+            /** @description The order as it is now. */
+            order: components["schemas"]["Order"];
+            /** @description The key was known; this is its order. */
+            replayed?: boolean;
+            /** @constant */
+            type: "reply";
+        };
+        /** @description A page of a list. */
+        ReplyOrderPage: {
+            /** @description The id of the command. */
+            id?: components["schemas"]["CommandId"];
+            /** @description The entries. */
+            items: components["schemas"]["Order"][];
+            /** @description Where the next page begins; `null` on the last. */
+            next_cursor: components["schemas"]["NullablePageCursor"];
+            /** @constant */
+            type: "reply";
+        };
+        /**
+         * ReplyWatching
+         * @description Of `watch`.
+         */
+        ReplyWatching: {
+            /** @description Resumes after this; absent when nobody knows. */
+            cursor?: components["schemas"]["SignedCursor"];
+            /** @description The id of the command. */
+            id?: components["schemas"]["CommandId"];
+            /**
+             * @description Of a watch with a cursor: `resumed` if what changed since then follows first, `resynced`
+             *     if the cursor reached too far back or cannot be read here, so that the orders must be
+             *     read.
+             */
+            resume?: components["schemas"]["Resume"];
+            /**
+             * @description How many orders there are now; absent while the database is away and none were counted
+             *     before.
+             */
+            totals?: components["schemas"]["Totals"];
+            /** @constant */
+            type: "reply";
+            /** @description Always true. */
+            watching: boolean;
+        };
         /**
          * @description How a socket began.
          * @enum {string}
          */
         Resume: "fresh" | "resumed" | "resynced";
-        ServerFrame: components["schemas"]["frame:deleted"] | components["schemas"]["frame:error"] | components["schemas"]["frame:expiring"] | components["schemas"]["frame:feed"] | components["schemas"]["frame:order"] | components["schemas"]["frame:pong"] | components["schemas"]["frame:reconnect"] | components["schemas"]["frame:reply"] | components["schemas"]["frame:resync"] | components["schemas"]["frame:welcome"];
+        /**
+         * @description The socket was slow, or something was lost on the way to it: the newest state of every order
+         *     that changed meanwhile, in as many frames as it takes, by rising id.
+         */
+        ResyncFrame: {
+            /**
+             * @description Resumes after this. In every frame but the last it is the moment from which everything
+             *     is told again: who resumes from there hears some of it twice, and misses nothing.
+             */
+            cursor: components["schemas"]["SignedCursor"];
+            /** @description The orders deleted meanwhile. */
+            deleted?: components["schemas"]["Deleted"][];
+            /** @description The states. */
+            orders: components["schemas"]["Order"][];
+            /** @constant */
+            type: "resync";
+        };
+        ServerFrame: components["schemas"]["DeletedFrame"] | components["schemas"]["ErrorFrame"] | components["schemas"]["ExpiringFrame"] | components["schemas"]["FeedFrame"] | components["schemas"]["OrderFrame"] | components["schemas"]["PongFrame"] | components["schemas"]["ReconnectFrame"] | components["schemas"]["ReplyFrame"] | components["schemas"]["ResyncFrame"] | components["schemas"]["WelcomeFrame"];
         SignedCursor: string;
         /**
          * @description Where an order stands.
@@ -504,7 +500,48 @@ export interface components {
              */
             PENDING: number;
         };
+        /** Format: int32 */
         Version: number;
+        /** @description What a watcher wants to see. */
+        WatchCommand: {
+            /**
+             * @description The last cursor that a `feed` frame or the reply to `watch` carried: what changed since then
+             *     comes first.
+             */
+            cursor?: string;
+            /** @description The hero whose orders to include. */
+            hero_id?: components["schemas"]["HeroId"];
+            /** @description Echoed in the answer. */
+            id?: components["schemas"]["NullableCommandId"];
+            /**
+             * Format: int32
+             * @description The maximum number of `feed` frames per second.
+             * @default 10
+             */
+            max_rate?: number;
+            /** @description The statuses to include; all if empty. */
+            status?: components["schemas"]["Status"][];
+            /** @constant */
+            type: "watch";
+        };
+        /** @description The first frame. */
+        WelcomeFrame: {
+            /** @description Resumes after this; absent on a staff socket. */
+            cursor?: components["schemas"]["SignedCursor"];
+            /** @description On a resume, the orders deleted since the cursor. */
+            deleted?: components["schemas"]["Deleted"][];
+            /** @description What a person may type. */
+            help: string;
+            /** @description Whose socket this is; absent on a staff socket. */
+            hero?: components["schemas"]["Hero"];
+            /** @description All active orders, and on a resume every order that changed since the cursor. */
+            orders: components["schemas"]["Order"][];
+            /** @description How it began. */
+            resume: components["schemas"]["Resume"];
+            /** @constant */
+            type: "welcome";
+        };
+        WordsCommand: string;
     };
     responses: never;
     parameters: never;

@@ -396,8 +396,15 @@ export interface components {
             /** @description Rises by one with each change; the `ETag`. */
             version: components["schemas"]["Version"];
         };
+        /** Format: int64 */
         HeroId: number;
         HeroName: string;
+        /** @description A page of a list. */
+        HeroPage: {
+            /** @description The entries. */
+            items: components["schemas"]["Hero"][];
+            next_cursor: components["schemas"]["PageCursor"] | null;
+        };
         /**
          * @description A change of some fields (JSON merge patch, RFC 7396): an absent field stays, `null` restores a
          *     default.
@@ -435,8 +442,15 @@ export interface components {
             /** @description Rises by one with each change; the `ETag`. */
             version: components["schemas"]["Version"];
         };
+        /** Format: int64 */
         MealId: number;
         MealName: string;
+        /** @description A page of a list. */
+        MealPage: {
+            /** @description The entries. */
+            items: components["schemas"]["Meal"][];
+            next_cursor: components["schemas"]["PageCursor"] | null;
+        };
         /**
          * @description A change of some fields (JSON merge patch, RFC 7396): an absent field stays, `null` restores a
          *     default.
@@ -516,6 +530,7 @@ export interface components {
              */
             version: components["schemas"]["Version"];
         };
+        /** Format: int64 */
         OrderId: number;
         /** @description An order with the names of its hero and its meal, as REST reads it. */
         OrderView: components["schemas"]["Order"] & {
@@ -525,57 +540,17 @@ export interface components {
             meal: components["schemas"]["MealRef"];
         };
         /** @description A page of a list. */
-        Page_Hero: {
+        OrderViewPage: {
             /** @description The entries. */
-            items: {
-                /** @description What it cannot eat: a set, in the order given; entries that match each other are kept once. */
-                allergies: components["schemas"]["Allergy"][];
-                /** @description Its identifier. */
-                id: components["schemas"]["HeroId"];
-                /** @description Its name. */
-                name: components["schemas"]["HeroName"];
-                /** @description Where it comes from. */
-                planet: components["schemas"]["Planet"];
-                /** @description Rises by one with each change; the `ETag`. */
-                version: components["schemas"]["Version"];
-            }[];
-            next_cursor: components["schemas"]["PageCursor"] | null;
-        };
-        /** @description A page of a list. */
-        Page_Meal: {
-            /** @description The entries. */
-            items: {
-                /** @description What to expect of it. */
-                description: components["schemas"]["Description"];
-                /** @description Its identifier. */
-                id: components["schemas"]["MealId"];
-                /** @description What is in it. */
-                ingredients: components["schemas"]["Ingredient"][];
-                /** @description Its name. */
-                name: components["schemas"]["MealName"];
-                /** @description Where it comes from. */
-                origin_planet: components["schemas"]["Planet"];
-                /** @description What it costs. */
-                price: components["schemas"]["Price"];
-                /** @description Rises by one with each change; the `ETag`. */
-                version: components["schemas"]["Version"];
-            }[];
-            next_cursor: components["schemas"]["PageCursor"] | null;
-        };
-        /** @description A page of a list. */
-        Page_OrderView: {
-            /** @description The entries. */
-            items: (components["schemas"]["Order"] & {
-                /** @description Who ordered. */
-                hero: components["schemas"]["HeroRef"];
-                /** @description What was ordered. */
-                meal: components["schemas"]["MealRef"];
-            })[];
+            items: components["schemas"]["OrderView"][];
             next_cursor: components["schemas"]["PageCursor"] | null;
         };
         PageCursor: string;
         Planet: string;
-        /** @description At most two decimal places; a third is refused. `multipleOf` would say so, but validators that compute with binary fractions take 19.99 for no multiple of 0.01. */
+        /**
+         * Format: double
+         * @description At most two decimal places; a third is refused. `multipleOf` would say so, but validators that compute with binary fractions take 19.99 for no multiple of 0.01.
+         */
         Price: number;
         /** @description A problem (RFC 9457 section 3), as it goes out. */
         Problem: {
@@ -689,7 +664,10 @@ export interface components {
         Timestamp: string;
         /** @description Publishers that live and are not heard. */
         UnheardPublishers: {
-            /** @description How many. */
+            /**
+             * Format: int64
+             * @description How many.
+             */
             publishers: number;
             /**
              * Format: int64
@@ -697,6 +675,7 @@ export interface components {
              */
             seconds: number;
         };
+        /** Format: int32 */
         Version: number;
         /** @description Why an order is to be cancelled. */
         Why: {
@@ -882,7 +861,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Page_Hero"];
+                    "application/json": components["schemas"]["HeroPage"];
                 };
             };
             /** @description `invalid-parameter`: A path or query parameter or a header is malformed, unknown or out of bounds. `errors` names each. Nothing was changed. */
@@ -1097,7 +1076,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Versions that the caller has: `"3"`. */
-                "If-None-Match"?: "*" | string;
+                "If-None-Match"?: string;
             };
             path: {
                 /** @description Its identifier. */
@@ -1201,7 +1180,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Only when it has this version: `"3"`. */
-                "If-Match"?: "*" | string;
+                "If-Match"?: string;
             };
             path: {
                 /** @description Its identifier. */
@@ -1356,7 +1335,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Only when it has this version: `"3"`. */
-                "If-Match"?: "*" | string;
+                "If-Match"?: string;
             };
             path: {
                 /** @description Its identifier. */
@@ -1465,7 +1444,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Only when it has this version: `"3"`. */
-                "If-Match"?: "*" | string;
+                "If-Match"?: string;
             };
             path: {
                 /** @description Its identifier. */
@@ -1760,7 +1739,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Page_OrderView"];
+                    "application/json": components["schemas"]["OrderViewPage"];
                 };
             };
             /** @description `invalid-parameter`: A path or query parameter or a header is malformed, unknown or out of bounds. `errors` names each. Nothing was changed. */
@@ -1859,7 +1838,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Page_Meal"];
+                    "application/json": components["schemas"]["MealPage"];
                 };
             };
             /** @description `invalid-parameter`: A path or query parameter or a header is malformed, unknown or out of bounds. `errors` names each. Nothing was changed. */
@@ -2077,7 +2056,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Versions that the caller has: `"3"`. */
-                "If-None-Match"?: "*" | string;
+                "If-None-Match"?: string;
             };
             path: {
                 /** @description Its identifier. */
@@ -2181,7 +2160,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Only when it has this version: `"3"`. */
-                "If-Match"?: "*" | string;
+                "If-Match"?: string;
             };
             path: {
                 /** @description Its identifier. */
@@ -2339,7 +2318,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Only when it has this version: `"3"`. */
-                "If-Match"?: "*" | string;
+                "If-Match"?: string;
             };
             path: {
                 /** @description Its identifier. */
@@ -2448,7 +2427,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Only when it has this version: `"3"`. */
-                "If-Match"?: "*" | string;
+                "If-Match"?: string;
             };
             path: {
                 /** @description Its identifier. */
@@ -2651,7 +2630,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Page_OrderView"];
+                    "application/json": components["schemas"]["OrderViewPage"];
                 };
             };
             /** @description `invalid-parameter`: A path or query parameter or a header is malformed, unknown or out of bounds. `errors` names each. Nothing was changed. */
@@ -2878,7 +2857,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Answers 304 when the order still has this `ETag`. */
-                "If-None-Match"?: "*" | string;
+                "If-None-Match"?: string;
             };
             path: {
                 /** @description Its identifier. */
@@ -2985,7 +2964,7 @@ export interface operations {
             };
             header?: {
                 /** @description Only when it has this version: `"2"`, or the `ETag` of the order as it was read. */
-                "If-Match"?: "*" | string;
+                "If-Match"?: string;
             };
             path: {
                 /** @description Its identifier. */
@@ -3000,7 +2979,7 @@ export interface operations {
                  *       "reason": "changed my mind"
                  *     }
                  */
-                "application/json": components["schemas"]["Why"] | null;
+                "application/json": components["schemas"]["Why"];
             };
         };
         responses: {
@@ -3147,7 +3126,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Only when it has this version: `"2"`, or the `ETag` of the order as it was read. */
-                "If-Match"?: "*" | string;
+                "If-Match"?: string;
             };
             path: {
                 /** @description Its identifier. */
@@ -3162,7 +3141,7 @@ export interface operations {
                  *       "reason": "changed my mind"
                  *     }
                  */
-                "application/json": components["schemas"]["Why"] | null;
+                "application/json": components["schemas"]["Why"];
             };
         };
         responses: {

@@ -13,6 +13,8 @@ FROM debian:bookworm-slim
 RUN useradd --system --no-create-home --uid 10001 galley \
     && mkdir /data \
     && chown galley /data
+# The authorities that TLS connections to PostgreSQL and Redis trust.
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /build/target/release/galley /build/target/release/galley-gateway /build/target/release/galley-worker /usr/local/bin/
 USER galley
 # Where `galley` without a command keeps its embedded database, in .galley.

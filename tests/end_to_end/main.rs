@@ -103,6 +103,7 @@ mod tokens;
 mod under_faults;
 mod unknown_totals;
 mod unread_documents;
+mod upgrades;
 mod validation;
 mod waiting_for_an_order;
 mod watching;

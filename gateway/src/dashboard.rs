@@ -1,62 +1,53 @@
 //! The files of the dashboard, embedded in the program.
 
-use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use axum::Router;
-use axum::body::Bytes;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderValue, Uri, header};
+use axum::response::Response;
 use axum::routing::get;
 use galley_protocol::{Problem, ProblemType};
-use rust_embed::{EmbeddedFile, RustEmbed};
+use rust_embed::RustEmbed;
 
 use crate::web::Refusal;
+use crate::web::conditions::IfNoneMatch;
+use crate::web::static_file::{Freshness, StaticFile, StaticFiles};
 
 /// The content security policy of the page: nothing is loaded from other origins.
 const POLICY: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+/// The characters of a hash in the name of a file.
+const HASH: usize = 8;
 
 #[derive(RustEmbed)]
 #[folder = "../clients/dashboard/dist"]
 struct Files;
 
 pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    let serve = get(async |uri: Uri, headers: HeaderMap| serve(uri.path(), &headers));
+    let serve = get(async |uri: Uri, known: IfNoneMatch| serve(uri.path(), &known));
     Router::new().route("/", serve.clone()).route("/assets/{*path}", serve)
 }
 
-fn serve(path: &str, headers: &HeaderMap) -> Response {
+fn serve(path: &str, known: &IfNoneMatch) -> Result<Response, Refusal> {
+    static SERVED: LazyLock<StaticFiles> = LazyLock::new(StaticFiles::default);
     let path = if path == "/" { "index.html" } else { path.trim_start_matches('/') };
-    let Some(EmbeddedFile { data, metadata }) = Files::get(path) else {
-        return Refusal(Problem::new(ProblemType::NotFound)).into_response();
-    };
-    let etag = metadata
-        .sha256_hash()
-        .iter()
-        .fold(String::from("\""), |etag, byte| etag + &format!("{byte:02x}"))
-        + "\"";
-    let fresh =
-        headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == etag.as_bytes());
-    let mut response =
-        if fresh { StatusCode::NOT_MODIFIED.into_response() } else { bytes(data).into_response() };
-    let headers = response.headers_mut();
-    headers.insert(
-        header::ETAG,
-        HeaderValue::try_from(etag).expect("hexadecimal digits in quotes are a header value"),
-    );
-    // The browser asks with the `ETag` each time, so that it never shows an old release.
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type(path)));
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    let found = Files::get(path).ok_or_else(|| Problem::new(ProblemType::NotFound))?;
+    // A debug build reads the file from the disk, where it may change.
+    let name = format!("{path} {:x?}", found.metadata.sha256_hash());
+    let freshness = if is_hashed(path) { Freshness::Immutable } else { Freshness::Asked };
+    let kind = HeaderValue::from_static(media_type(path));
+    let load = || Ok::<_, Problem>(StaticFile::new(found.data, kind, freshness));
+    let mut response = SERVED.get(&name, load)?.answer(known);
     response
+        .headers_mut()
+        .insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    Ok(response)
 }
 
-/// Converts a file to a body, without a copy if it is embedded: copies for clients that do not read
-/// would fill the memory.
-pub fn bytes(file: Cow<'static, [u8]>) -> Bytes {
-    match file {
-        Cow::Borrowed(embedded) => Bytes::from_static(embedded),
-        Cow::Owned(read) => read.into(),
-    }
+/// Returns true for a name with a hash of the content, as Vite gives it: `index-BMfUMfGA.css`.
+fn is_hashed(path: &str) -> bool {
+    let stem = path.rsplit_once('.').map_or(path, |(stem, _)| stem).as_bytes();
+    let at = stem.len().checked_sub(HASH + 1);
+    at.is_some_and(|at| path.starts_with("assets/") && stem[at] == b'-')
 }
 
 fn media_type(path: &str) -> &'static str {

@@ -8,12 +8,14 @@ pub mod entrance;
 mod forwarding;
 pub mod header_list;
 pub mod host;
+mod lingering;
 pub mod origin;
+mod read_ahead;
 mod scheme;
 mod serve;
 mod tracked_stream;
 mod trusted_proxies;
 
 pub use serve::{Cut, serve};
-pub use tracked_stream::TrackedStream;
+pub use tracked_stream::{AmbiguousLength, TrackedStream};
 pub use trusted_proxies::TrustedProxies;

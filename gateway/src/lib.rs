@@ -207,7 +207,7 @@ impl Gateway {
 fn router(state: AppState) -> Router {
     let routes = rest::router(&state)
         .merge(dashboard::router())
-        .route("/ws", any(session::opening::handshake::open));
+        .route("/ws", any(session::opening::handshake::open).options(web::only_get));
     #[cfg(feature = "conformance")]
     let routes = routes.route("/echo", session::echo::route());
     web::layers(routes, &state).with_state(state)

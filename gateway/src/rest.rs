@@ -7,7 +7,6 @@
 
 mod body;
 mod cancel_handlers;
-mod conditions;
 mod docs;
 mod event_stream_handlers;
 mod hero_handlers;
@@ -18,6 +17,7 @@ mod order_handlers;
 mod page;
 mod path_id;
 mod problems;
+mod read_back;
 mod readiness;
 mod resource_handlers;
 

@@ -6,18 +6,23 @@
 
 pub mod allowances;
 mod caller;
+pub mod conditions;
+mod content_coding;
 pub mod guard;
+mod message_rules;
 mod observe;
 mod panic;
 mod protect;
 pub mod query;
 mod refusal;
 pub mod refused_stream;
+pub mod static_file;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{Method, Uri};
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse as _, Response};
 use galley_protocol::{Problem, ProblemType};
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -47,24 +52,38 @@ pub fn layers(router: Router<AppState>, state: &AppState) -> Router<AppState> {
     let softened = from_fn(refused_stream::soften);
     router.layer((
         from_fn(observe::observe),
+        from_fn(message_rules::apply),
         from_fn_with_state(state.clone(), protect::protect),
         softened,
     ))
 }
 
-async fn not_found(uri: Uri) -> Refusal {
+async fn not_found(method: Method, uri: Uri) -> Response {
     let path = uri.path();
+    if method == Method::OPTIONS && path == "*" {
+        let all = HeaderValue::from_static("GET,HEAD,POST,PUT,PATCH,DELETE");
+        return (StatusCode::NO_CONTENT, [(header::ALLOW, all)]).into_response();
+    }
     let shown = &path[..path.floor_char_boundary(MAX_SHOWN)];
-    Problem::new(ProblemType::NotFound).with_detail(format!("nothing is at {shown}")).into()
+    let problem = Problem::new(ProblemType::NotFound);
+    Refusal(problem.with_detail(format!("nothing is at {shown}"))).into_response()
 }
 
 /// The router adds `Allow`.
-async fn method_not_allowed(method: Method) -> Refusal {
+async fn method_not_allowed(method: Method) -> Response {
+    if method == Method::OPTIONS {
+        return StatusCode::NO_CONTENT.into_response();
+    }
     let method = method.as_str();
     let shown = &method[..method.floor_char_boundary(MAX_SHOWN)];
-    Problem::new(ProblemType::MethodNotAllowed)
-        .with_detail(format!("{shown} is not allowed here; `Allow` lists what is"))
-        .into()
+    let problem = Problem::new(ProblemType::MethodNotAllowed)
+        .with_detail(format!("{shown} is not allowed here; `Allow` lists what is"));
+    Refusal(problem).into_response()
+}
+
+/// Answers `OPTIONS` of a path with one route for every method.
+pub async fn only_get() -> Response {
+    (StatusCode::NO_CONTENT, [(header::ALLOW, HeaderValue::from_static("GET"))]).into_response()
 }
 
 /// The most bytes of a path or a method that are shown back or logged.

@@ -7,6 +7,12 @@ pub enum CloseCode {
     Normal,
     /// The gateway stops, without a hint when to reconnect.
     GoingAway,
+    /// A violation of RFC 6455.
+    BadProtocol,
+    /// A binary message.
+    NotText,
+    /// A text that is not UTF-8.
+    NotUtf8,
     /// The origin or the hero is no longer allowed here.
     Policy,
     /// A message longer than `GALLEY_MAX_MESSAGE`.
@@ -15,8 +21,6 @@ pub enum CloseCode {
     Restart,
     /// The client was far too slow, or the gateway is overloaded.
     TryLater,
-    /// A violation of RFC 6455, or a binary message.
-    BadProtocol,
     /// The token is missing or has expired.
     TokenExpired,
     /// Not allowed.
@@ -53,14 +57,16 @@ impl Reconnect {
 
 impl CloseCode {
     /// Every code.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Normal,
         Self::GoingAway,
+        Self::BadProtocol,
+        Self::NotText,
+        Self::NotUtf8,
         Self::Policy,
         Self::TooBig,
         Self::Restart,
         Self::TryLater,
-        Self::BadProtocol,
         Self::TokenExpired,
         Self::Forbidden,
         Self::AuthTimeout,
@@ -72,11 +78,13 @@ impl CloseCode {
         match self {
             Self::Normal => 1000,
             Self::GoingAway => 1001,
+            Self::BadProtocol => 1002,
+            Self::NotText => 1003,
+            Self::NotUtf8 => 1007,
             Self::Policy => 1008,
             Self::TooBig => 1009,
             Self::Restart => 1012,
             Self::TryLater => 1013,
-            Self::BadProtocol => 4400,
             Self::TokenExpired => 4401,
             Self::Forbidden => 4403,
             Self::AuthTimeout => 4408,
@@ -89,11 +97,13 @@ impl CloseCode {
         match self {
             Self::Normal => "bye",
             Self::GoingAway => "the gateway goes away",
+            Self::BadProtocol => "against RFC 6455",
+            Self::NotText => "messages are text",
+            Self::NotUtf8 => "the text is not UTF-8",
             Self::Policy => "not allowed here",
             Self::TooBig => "message too big",
             Self::Restart => "the gateway restarts, come back after the hint",
             Self::TryLater => "too slow, try again later",
-            Self::BadProtocol => "bad protocol",
             Self::TokenExpired => "token missing or expired",
             Self::Forbidden => "forbidden",
             Self::AuthTimeout => "no token came in time",
@@ -104,9 +114,13 @@ impl CloseCode {
     #[must_use]
     pub const fn reconnect(self) -> Reconnect {
         match self {
-            Self::Normal | Self::Policy | Self::TooBig | Self::BadProtocol | Self::Forbidden => {
-                Reconnect::No
-            }
+            Self::Normal
+            | Self::BadProtocol
+            | Self::NotText
+            | Self::NotUtf8
+            | Self::Policy
+            | Self::TooBig
+            | Self::Forbidden => Reconnect::No,
             Self::GoingAway | Self::TryLater => Reconnect::BackOff,
             Self::Restart => Reconnect::AfterHint,
             Self::TokenExpired | Self::AuthTimeout => Reconnect::NewToken,

@@ -145,6 +145,8 @@ problem_types! {
         "The body is larger than this service takes."
     UnsupportedMediaType 415 "unsupported-media-type" "Unsupported media type"
         "The body must be `application/json` (for PATCH also `application/merge-patch+json`), without a content encoding."
+    ExpectationFailed 417 "expectation-failed" "Expectation failed"
+        "`Expect` asks for something else than `100-continue`. Nothing was changed; send the request without it."
     MisdirectedRequest 421 "misdirected-request" "Host not in GALLEY_ALLOWED_HOSTS"
         "The request names a host that is not this service's: a foreign page may have made its name lead here. Nothing was changed."
     ValidationFailed 422 "validation-failed" "Validation failed"

@@ -38,6 +38,11 @@ impl Strict {
         self.repeated.is_empty().then_some(self.value)
     }
 
+    /// Takes a field out of an object.
+    pub fn take(&mut self, name: &str) -> Option<Value> {
+        self.value.as_object_mut()?.remove(name)
+    }
+
     /// Returns true for `null`.
     #[must_use]
     pub fn is_null(&self) -> bool {

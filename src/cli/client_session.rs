@@ -140,7 +140,7 @@ impl ClientSession {
         let tls = self.remote.tls().map_err(SocketRefused::ForGood)?;
         let opening =
             connect_async_tls_with_config(request, None, false, Some(Connector::Rustls(tls)));
-        match timeout(self.remote.patience(), opening).await {
+        match timeout(self.remote.patience(), Box::pin(opening)).await {
             Ok(Ok((socket, _))) => Ok(socket),
             Ok(Err(Error::Http(response))) => {
                 let (head, body) = response.into_parts();

@@ -15,8 +15,8 @@ const STEPS: usize = 150;
 
 /// A kind of connection.
 enum ClientWire {
-    Socket(TestSocket),
-    Events(Events),
+    Socket(Box<TestSocket>),
+    Events(Box<Events>),
 }
 
 /// A listener of a hero, with the frames that it received.
@@ -66,10 +66,12 @@ impl OrderListener {
         self.catch_up();
         let path = format!("/heroes/{hero}/events");
         self.wire = match self.wire {
-            ClientWire::Socket(_) => ClientWire::Socket(client.resume(hero, &self.cursor).await),
+            ClientWire::Socket(_) => {
+                ClientWire::Socket(Box::new(client.resume(hero, &self.cursor).await))
+            }
             ClientWire::Events(_) => {
                 let events = client.get(&path).header("Last-Event-ID", &self.cursor).listen().await;
-                ClientWire::Events(events.unwrap_or_else(|answer| panic!("{answer:?}")))
+                ClientWire::Events(Box::new(events.unwrap_or_else(|answer| panic!("{answer:?}"))))
             }
         };
         self.take_welcome();
@@ -83,8 +85,10 @@ async fn a_socket_and_an_event_stream_tell_the_same(stack: StackBuilder) {
     // Two listeners that stay, and two that reconnect at the same moments.
     let mut listeners = Vec::new();
     for _ in 0..2 {
-        listeners.push(OrderListener::new(ClientWire::Socket(client.connect(hero).await)));
-        listeners.push(OrderListener::new(ClientWire::Events(client.listen(&path).await)));
+        listeners
+            .push(OrderListener::new(ClientWire::Socket(Box::new(client.connect(hero).await))));
+        listeners
+            .push(OrderListener::new(ClientWire::Events(Box::new(client.listen(&path).await))));
     }
     let mut random = StdRng::seed_from_u64(SEED);
     let mut orders = Vec::new();

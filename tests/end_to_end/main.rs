@@ -18,6 +18,8 @@ macro_rules! on_both_deployments {
 }
 
 mod allergies;
+#[cfg(feature = "conformance")]
+mod autobahn;
 mod backups;
 mod base_path_requests;
 mod before_the_close;
@@ -25,6 +27,7 @@ mod behind_haproxy;
 mod cancelling;
 mod checks;
 mod command_line;
+mod content_codings;
 mod crashes;
 mod cut_off;
 mod database_connections;
@@ -58,6 +61,7 @@ mod load;
 mod logging;
 mod many;
 mod migrating;
+mod message_exchange;
 mod names_for_ids;
 mod openapi;
 mod origins;

@@ -9,10 +9,8 @@ use galley_tests::faults::round::Round;
 const SEED: u64 = 1;
 
 async fn play(deployment: FaultDeployment, seed: u64, seconds: u64) {
-    match (Round { deployment, seed, length: Duration::from_secs(seconds), keep: false })
-        .play()
-        .await
-    {
+    let round = Round { deployment, seed, length: Duration::from_secs(seconds), keep: false };
+    match Box::pin(round.play()).await {
         Ok(report) => println!("{report}"),
         Err(failure) => panic!("{failure}"),
     }

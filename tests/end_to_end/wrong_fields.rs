@@ -52,7 +52,7 @@ fn wrong_fields() -> Vec<Wrong> {
         }
         add(path, list, &no_entry, &format!("#/{list}/1"));
         add(path, list, &no_list, &format!("#/{list}"));
-        for unknown in ["id", "version", "Name", "__proto__"] {
+        for unknown in ["Id", "versions", "Name", "__proto__"] {
             add(path, unknown, &json!([1]), &format!("#/{unknown}"));
         }
         add(path, "a/b", &json!([1]), "#/a~1b");

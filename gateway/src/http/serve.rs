@@ -25,7 +25,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use super::entrance::Entrance;
-use super::tracked_stream::{ConnectionProgress, TrackedStream};
+use super::tracked_stream::{AmbiguousLength, ConnectionProgress, TrackedStream};
 use crate::metrics;
 
 /// Bound of a request head, and of unsent answer before more of the body is requested, in bytes.
@@ -40,6 +40,9 @@ const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(30);
 /// default the kernel would buffer up to 4 MiB for each peer that does not read, and report
 /// progress only after the peer took a third of that.
 const SEND_BUFFER: usize = 32 * 1024;
+/// The longest request body after whose refusal a connection may go on, in bytes. hyper reads it
+/// if it is there.
+const MAX_UNREAD: u64 = 64 * 1024;
 /// Interval of the upkeep of the metrics recorder.
 const UPKEEP: Duration = Duration::from_secs(5);
 
@@ -125,15 +128,24 @@ async fn connection(
     let cut = Cut(CancellationToken::new());
     let progress = ConnectionProgress::default();
     let service = service_fn(|mut request: hyper::Request<Incoming>| {
-        let serving = progress.serve();
+        let serving = progress.serve(request.body());
         entrance.enter(&mut request, peer.ip(), transport);
         request.extensions_mut().insert(cut.clone());
-        let answered = app.clone().oneshot(request.map(Body::new));
-        let stop = &stop;
+        if progress.is_ambiguous() {
+            request.extensions_mut().insert(AmbiguousLength);
+        }
+        let answered = app.clone().oneshot(request.map(|body| Body::new(progress.arriving(body))));
+        let (stop, progress) = (&stop, &progress);
         async move {
             let mut response = answered.await?;
+            // The router lists the methods of its routes; `OPTIONS` has none and is answered too.
+            if let Some(allow) = response.headers_mut().get_mut(header::ALLOW) {
+                *allow = HeaderValue::try_from([allow.as_bytes(), b",OPTIONS"].concat())
+                    .expect("methods are a header value");
+            }
             // An upgrade needs its own `Connection` header.
-            if stop.is_cancelled() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            let ends = stop.is_cancelled() || progress.must_end(MAX_UNREAD);
+            if ends && response.status() != StatusCode::SWITCHING_PROTOCOLS {
                 response
                     .headers_mut()
                     .insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -317,6 +329,24 @@ mod tests {
         let began = tokio::time::Instant::now();
         server.rest().await;
         assert!(began.elapsed() <= HEAD_TIMEOUT + Duration::from_secs(1), "{:?}", began.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_half_head_behind_a_request_has_no_more_time_either() {
+        for requests in [
+            "GET /fast HTTP/1.1\r\nHost: a\r\n\r\n",
+            "GET /fast HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        ] {
+            let mut server = start().await;
+            server.send(&format!("{requests}GET /fast HTTP/1.1\r\nX-Slow: ")).await;
+            let began = tokio::time::Instant::now();
+            assert!(server.rest().await.ends_with("done"));
+            assert!(
+                began.elapsed() <= HEAD_TIMEOUT + Duration::from_secs(1),
+                "{:?}",
+                began.elapsed()
+            );
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,5 +1,5 @@
-//! A connection below hyper: deadlines for request heads and for idle connections, and problems in
-//! place of hyper's own error answers.
+//! A connection below hyper: deadlines for request heads and for idle connections, problems in
+//! place of hyper's own error answers, and the patience with clients that still send at its end.
 //!
 //! The accept loop makes one for each connection. An upgrade takes the stream out again. hyper has
 //! one time-out for both the head and the idle time before it. They must differ. A slow head holds
@@ -8,12 +8,12 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use hyper::body::{Body, Frame, SizeHint};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 use rustix::io::Errno;
 use rustix::net::RecvFlags;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -21,6 +21,8 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::bare;
+use super::lingering::Lingering;
+use super::read_ahead::{CHUNKED, ReadAhead};
 use crate::limits;
 
 /// Longest time from the first byte of a request head to its end, and from the start of a
@@ -42,7 +44,14 @@ pub struct TrackedStream {
     is_leaving: bool,
     /// The problem in place of an answer of hyper's own, and how many of its bytes are written.
     refusal: Option<(Vec<u8>, usize)>,
+    ahead: ReadAhead,
+    /// The end of a connection whose client still sends.
+    lingering: Option<Lingering>,
 }
+
+/// Extension of a request that had both `Content-Length` and `Transfer-Encoding`.
+#[derive(Clone, Copy, Debug)]
+pub struct AmbiguousLength;
 
 /// The stage of a connection, shared by the connection and the handling of its requests.
 #[derive(Clone, Debug, Default)]
@@ -51,6 +60,12 @@ pub struct ConnectionProgress(Arc<Known>);
 #[derive(Debug, Default)]
 struct Known {
     stage: AtomicU8,
+    /// The length of the body of the last request.
+    body: AtomicU64,
+    /// True while its client may be sending that body.
+    is_sending: AtomicBool,
+    /// True if its head had two lengths.
+    is_ambiguous: AtomicBool,
     /// How long the connection may be idle, set when the gateway leaves.
     quiet: OnceLock<Duration>,
 }
@@ -70,6 +85,13 @@ enum RequestStage {
 #[derive(Debug)]
 pub struct Serving(ConnectionProgress);
 
+/// The body of a request, which notes its end.
+#[derive(Debug)]
+pub struct ArrivingBody {
+    body: Incoming,
+    progress: ConnectionProgress,
+}
+
 /// The body of an answer. Dropping it ends the serving stage.
 #[derive(Debug)]
 pub struct TrackedBody {
@@ -87,6 +109,8 @@ impl TrackedStream {
             deadline,
             is_leaving: false,
             refusal: None,
+            ahead: ReadAhead::default(),
+            lingering: None,
         }
     }
 
@@ -122,15 +146,53 @@ impl TrackedStream {
         }
     }
 
+    /// Notes bytes that hyper reads. Returns the stage that they begin or continue.
+    fn note(&mut self, stage: RequestStage, read: &[u8]) -> RequestStage {
+        if stage == RequestStage::Serving {
+            self.ahead.note_more(read);
+            return stage;
+        }
+        if stage == RequestStage::Idle {
+            // The deadline of the head is set by the first read that finds no more bytes.
+            self.progress.set(RequestStage::Head);
+            self.awaited = None;
+        }
+        let ambiguous = self.ahead.note_head(read);
+        self.progress.0.is_ambiguous.store(ambiguous, Ordering::Relaxed);
+        RequestStage::Head
+    }
+
     fn set_deadline(&mut self, patience: Duration) {
         self.deadline.as_mut().reset(Instant::now() + patience);
     }
 }
 
 impl ConnectionProgress {
-    pub fn serve(&self) -> Serving {
+    pub fn serve(&self, body: &Incoming) -> Serving {
+        self.0.body.store(body.size_hint().exact().unwrap_or(CHUNKED), Ordering::Relaxed);
+        self.0.is_sending.store(!body.is_end_stream(), Ordering::Relaxed);
         self.set(RequestStage::Serving);
         Serving(self.clone())
+    }
+
+    /// Returns true if the head of the request that is served had two lengths.
+    pub fn is_ambiguous(&self) -> bool {
+        self.0.is_ambiguous.load(Ordering::Relaxed)
+    }
+
+    /// Returns the body of the request that is served.
+    pub fn arriving(&self, body: Incoming) -> ArrivingBody {
+        ArrivingBody { body, progress: self.clone() }
+    }
+
+    /// Returns true if so much of the body has not arrived that the connection must end with the
+    /// answer. hyper reads a short rest.
+    pub fn must_end(&self, most: u64) -> bool {
+        self.is_sending() && self.0.body.load(Ordering::Relaxed) > most
+    }
+
+    fn is_sending(&self) -> bool {
+        self.0.is_sending.load(Ordering::Relaxed)
     }
 
     /// Closes the connection once it has been idle for `quiet`, because the gateway leaves. The
@@ -169,6 +231,30 @@ impl Drop for Serving {
     }
 }
 
+impl Body for ArrivingBody {
+    type Data = bytes::Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        if frame.is_none() || self.body.is_end_stream() {
+            self.progress.0.is_sending.store(false, Ordering::Relaxed);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
 impl Body for TrackedBody {
     type Data = bytes::Bytes;
     type Error = axum::Error;
@@ -198,11 +284,16 @@ impl AsyncRead for TrackedStream {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         let mut stage = self.progress.stage();
-        if stage == RequestStage::Idle && buffer.filled().len() > before {
+        if stage == RequestStage::Idle
+            && self.ahead.has_begun(self.progress.0.body.load(Ordering::Relaxed))
+        {
+            // hyper holds the beginning of the next head.
             stage = RequestStage::Head;
-            // The deadline of the head is set by the first read that finds no more bytes.
             self.progress.set(stage);
             self.awaited = None;
+        }
+        if buffer.filled().len() > before {
+            stage = self.note(stage, &buffer.filled()[before..]);
         }
         // Nearly every head arrives whole: no deadline is set for it.
         if read.is_ready() {
@@ -225,10 +316,7 @@ impl AsyncRead for TrackedStream {
             ready!(self.deadline.as_mut().poll(context));
         }
         if self.read_what_is_there(buffer)? {
-            if stage == RequestStage::Idle {
-                self.progress.set(RequestStage::Head);
-                self.awaited = None;
-            }
+            self.note(stage, &buffer.filled()[before..]);
             return Poll::Ready(Ok(()));
         }
         if stage == RequestStage::Head {
@@ -244,9 +332,12 @@ impl AsyncWrite for TrackedStream {
         context: &mut Context<'_>,
         buffer: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let Self { stream, refusal, .. } = &mut *self;
+        let Self { stream, refusal, progress, .. } = &mut *self;
         if refusal.is_none() {
             *refusal = bare::problem(buffer).map(|problem| (problem, 0));
+            if refusal.is_some() {
+                progress.0.is_sending.store(true, Ordering::Relaxed);
+            }
         }
         let Some((problem, written)) = refusal else {
             return Pin::new(stream).poll_write(context, buffer);
@@ -280,7 +371,11 @@ impl AsyncWrite for TrackedStream {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        if !self.progress.is_sending() {
+            return Pin::new(&mut self.stream).poll_shutdown(context);
+        }
+        let Self { stream, lingering, .. } = &mut *self;
+        lingering.get_or_insert_default().poll(stream, context)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::body::Bytes;
+use axum::body::{Bytes, HttpBody as _};
 use axum::extract::{FromRequest, OptionalFromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
 use galley_protocol::strict::Strict;
@@ -61,6 +61,9 @@ impl<S: Send + Sync, T: FromJson> OptionalFromRequest<S> for JsonBody<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Option<Self>, Refusal> {
         let media = check_media::<T>(request.headers());
+        if length(&request) > 0 {
+            media.clone()?;
+        }
         let body = receive(request, state).await?;
         if body.is_empty() {
             return Ok(None);
@@ -71,13 +74,15 @@ impl<S: Send + Sync, T: FromJson> OptionalFromRequest<S> for JsonBody<T> {
     }
 }
 
+/// Reads the body. One that is announced as too large is not asked for (`Expect: 100-continue`).
 async fn receive<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    if length(&request) > MAX_BODY as u64 {
+        return Err(too_large());
+    }
     match timeout(BODY_TIMEOUT, Bytes::from_request(request, state)).await {
         Ok(Ok(body)) => Ok(body),
         Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            limits::count("body");
-            Err(Problem::new(ProblemType::BodyTooLarge)
-                .with_detail(format!("the body must have at most {MAX_BODY} bytes")))
+            Err(too_large())
         }
         Ok(Err(_)) => {
             Err(Problem::new(ProblemType::MalformedJson).with_detail("the body ended early"))
@@ -88,6 +93,17 @@ async fn receive<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, P
                 .with_detail("the body did not arrive in time"))
         }
     }
+}
+
+/// The length of a body by its head, at least.
+fn length(request: &Request) -> u64 {
+    request.body().size_hint().lower()
+}
+
+fn too_large() -> Problem {
+    limits::count("body");
+    Problem::new(ProblemType::BodyTooLarge)
+        .with_detail(format!("the body must have at most {MAX_BODY} bytes"))
 }
 
 fn parse(body: &[u8]) -> Result<Strict, Problem> {

@@ -13,12 +13,12 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::body::{FromJson, JsonBody};
-use super::conditions::IfMatch;
 use super::path_id::Id;
 use super::problems::{OfCancelling, OfEnding};
 use crate::state::AppState;
 use crate::web::Caller;
 use crate::web::Refusal;
+use crate::web::conditions::IfMatch;
 use crate::web::query::{FromPairs, Pairs, Params};
 
 /// Why an order is to be cancelled.

@@ -3,11 +3,10 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
 use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
 use axum::http::{HeaderValue, header};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{Redirect, Response};
 use axum::routing::get;
 use axum::{Extension, Json, Router};
 use galley_protocol::{Problem, ProblemType, asyncapi};
@@ -18,9 +17,10 @@ use utoipa_swagger_ui::Config;
 
 use super::openapi_refinements::refine;
 use super::problems::OfExplaining;
-use crate::dashboard::bytes;
 use crate::http::base_path::BasePath;
 use crate::web::Refusal;
+use crate::web::conditions::IfNoneMatch;
+use crate::web::static_file::{Freshness, StaticFile, StaticFiles};
 
 /// The content security policy of the page, which loads only its own files. Inline styles are
 /// allowed because the page styles its elements, `data:` images because its style sheet contains
@@ -76,14 +76,16 @@ pub async fn explain(
     get, path = "/asyncapi.json", tag = "operation", operation_id = "describe_live_updates",
     responses((status = 200, description = "The document.", body = Object)),
 )]
-pub async fn describe(Extension(LiveDocument(document)): Extension<LiveDocument>) -> Response {
-    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], document)
-        .into_response()
+pub async fn describe(
+    Extension(LiveDocument(document)): Extension<LiveDocument>,
+    known: IfNoneMatch,
+) -> Response {
+    document.answer(&known)
 }
 
-/// The `AsyncAPI` document of a gateway, as text.
+/// The `AsyncAPI` document of a gateway.
 #[derive(Clone)]
-pub struct LiveDocument(Bytes);
+pub struct LiveDocument(StaticFile);
 
 impl LiveDocument {
     pub fn of(base: &BasePath) -> Self {
@@ -92,7 +94,7 @@ impl LiveDocument {
         for server in servers.into_iter().flatten() {
             server.1["pathname"] = base.as_str().into();
         }
-        Self(document.to_string().into())
+        Self(json(document.to_string()))
     }
 }
 
@@ -100,50 +102,67 @@ impl LiveDocument {
 pub fn router<S: Clone + Send + Sync + 'static>(document: &OpenApi) -> Router<S> {
     let mut document = serde_json::to_value(document).expect("the document has only string keys");
     refine(&mut document);
-    let document = Bytes::from(document.to_string());
+    let document = json(document.to_string());
     // The badge of the page would send the document to a public server to validate it.
     let config = Config::from("../openapi.json")
         .use_base_layout()
         .try_it_out_enabled(true)
         .validator_url("none");
-    let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    let page = DocsPage { config: Arc::new(config), files: StaticFiles::default() };
     Router::new()
-        .route("/openapi.json", get(async move || (json, document)))
+        .route("/openapi.json", get(async move |known: IfNoneMatch| document.answer(&known)))
         .route("/docs", get(async || Redirect::permanent("/docs/")))
         .route("/docs/", get(index))
         .route("/docs/{*file}", get(file))
-        .layer(Extension(PageConfig(Arc::new(config))))
+        .layer(Extension(Arc::new(page)))
 }
 
-#[derive(Clone)]
-struct PageConfig(Arc<Config<'static>>);
+/// The page to try the service on.
+struct DocsPage {
+    config: Arc<Config<'static>>,
+    files: StaticFiles,
+}
 
-async fn index(Extension(config): Extension<PageConfig>) -> Result<Response, Refusal> {
-    embedded("index.html", config)
+async fn index(
+    known: IfNoneMatch,
+    Extension(page): Extension<Arc<DocsPage>>,
+) -> Result<Response, Refusal> {
+    page.show("index.html", &known)
 }
 
 async fn file(
     path: Result<Path<String>, PathRejection>,
-    Extension(config): Extension<PageConfig>,
+    known: IfNoneMatch,
+    Extension(page): Extension<Arc<DocsPage>>,
 ) -> Result<Response, Refusal> {
     let Path(path) = path.map_err(|_| not_found("there is no such file"))?;
-    embedded(&path, config)
+    page.show(&path, &known)
 }
 
-fn embedded(path: &str, PageConfig(config): PageConfig) -> Result<Response, Refusal> {
-    let found = utoipa_swagger_ui::serve(path, config).map_err(|error| {
-        tracing::error!(%error, path, "cannot show the page of the documentation");
-        Problem::new(ProblemType::Internal)
-    })?;
-    let file = found.ok_or_else(|| not_found("there is no such file"))?;
-    let kind = HeaderValue::try_from(file.content_type)
-        .unwrap_or(HeaderValue::from_static("application/octet-stream"));
-    let policy = HeaderValue::from_static(POLICY);
-    Ok((
-        [(header::CONTENT_TYPE, kind), (header::CONTENT_SECURITY_POLICY, policy)],
-        bytes(file.bytes),
-    )
-        .into_response())
+impl DocsPage {
+    fn show(&self, path: &str, known: &IfNoneMatch) -> Result<Response, Refusal> {
+        let mut response = self.files.get(path, || self.load(path))?.answer(known);
+        response
+            .headers_mut()
+            .insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+        Ok(response)
+    }
+
+    fn load(&self, path: &str) -> Result<StaticFile, Problem> {
+        let found = utoipa_swagger_ui::serve(path, Arc::clone(&self.config)).map_err(|error| {
+            tracing::error!(%error, path, "cannot show the page of the documentation");
+            Problem::new(ProblemType::Internal)
+        })?;
+        let file = found.ok_or_else(|| not_found("there is no such file"))?;
+        let kind = HeaderValue::try_from(file.content_type)
+            .unwrap_or(HeaderValue::from_static("application/octet-stream"));
+        Ok(StaticFile::new(file.bytes, kind, Freshness::Asked))
+    }
+}
+
+fn json(document: String) -> StaticFile {
+    let kind = HeaderValue::from_static("application/json");
+    StaticFile::new(document.into_bytes().into(), kind, Freshness::Asked)
 }
 
 fn not_found(detail: &str) -> Problem {

@@ -5,15 +5,16 @@ use galley_protocol::{Hero, HeroId, HeroPatch, NewHero};
 use galley_store::{Menu, Store};
 
 use super::body::JsonBody;
-use super::conditions::{IfMatchHeader, IfNoneMatchHeader};
 use super::page::ListParams;
 use super::path_id::Id;
 use super::problems::{OfChangingHero, OfCreating, OfListing, OfReadingHero, OfRemovingHero};
+use super::read_back::ReadBack;
 use super::resource_handlers::{
     self, ChangeRequest, CreateRequest, HandlerResult, ListRequest, ReadRequest, Served,
 };
 use crate::state::AppState;
 use crate::store_problems::no_hero;
+use crate::web::conditions::{IfMatchHeader, IfNoneMatchHeader};
 use crate::web::{Caller, Refusal};
 
 impl Served for Hero {
@@ -83,6 +84,7 @@ pub async fn get(caller: Caller, request: ReadRequest<Hero>) -> HandlerResult {
 /// Replace a hero
 #[utoipa::path(
     put, path = "/heroes/{id}", tag = "heroes", operation_id = "replace_hero",
+    description = "`id` and `version` may stand in the body as they were read; any other value is an error.",
     params(("id" = HeroId, Path, description = "Its identifier."), IfMatchHeader),
     request_body(content = NewHero, example = json!({"name": "Zoé", "planet": "Mars", "allergies": []})),
     responses(
@@ -93,15 +95,16 @@ pub async fn get(caller: Caller, request: ReadRequest<Hero>) -> HandlerResult {
 )]
 pub async fn replace(
     request: ChangeRequest<Hero>,
-    JsonBody(new): JsonBody<NewHero>,
+    JsonBody(new): JsonBody<ReadBack<NewHero>>,
 ) -> HandlerResult {
-    resource_handlers::update::<Hero>(request, new.into()).await
+    resource_handlers::update::<Hero, _>(request, new).await
 }
 
 /// Change some fields of a hero
 #[utoipa::path(
     patch, path = "/heroes/{id}", tag = "heroes", operation_id = "patch_hero",
-    description = "A JSON merge patch (RFC 7396): an absent field stays, `null` restores a default.",
+    description = "A JSON merge patch (RFC 7396): an absent field stays, `null` restores a default. \
+                   `id` and `version` may stand in the body as they were read.",
     params(("id" = HeroId, Path, description = "Its identifier."), IfMatchHeader),
     request_body(content(
         (HeroPatch = "application/merge-patch+json", example = json!({"allergies": ["peanut", "milk"]})),
@@ -115,9 +118,9 @@ pub async fn replace(
 )]
 pub async fn patch(
     request: ChangeRequest<Hero>,
-    JsonBody(patch): JsonBody<HeroPatch>,
+    JsonBody(patch): JsonBody<ReadBack<HeroPatch>>,
 ) -> HandlerResult {
-    resource_handlers::update::<Hero>(request, patch).await
+    resource_handlers::update::<Hero, _>(request, patch).await
 }
 
 /// Delete a hero

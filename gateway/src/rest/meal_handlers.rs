@@ -5,12 +5,13 @@ use galley_protocol::{Meal, MealId, MealPatch, NewMeal};
 use galley_store::{Menu, Store};
 
 use super::body::JsonBody;
-use super::conditions::{IfMatchHeader, IfNoneMatchHeader};
 use super::page::ListParams;
 use super::problems::{OfChangingMeal, OfCreating, OfListing, OfReadingMeal, OfRemovingMeal};
+use super::read_back::ReadBack;
 use super::resource_handlers::{
     self, ChangeRequest, CreateRequest, HandlerResult, ListRequest, ReadRequest, Served,
 };
+use crate::web::conditions::{IfMatchHeader, IfNoneMatchHeader};
 
 impl Served for Meal {
     fn menu(store: &dyn Store) -> &dyn Menu<Self> {
@@ -77,6 +78,7 @@ pub async fn get(request: ReadRequest<Meal>) -> HandlerResult {
 /// Replace a meal
 #[utoipa::path(
     put, path = "/meals/{id}", tag = "meals", operation_id = "replace_meal",
+    description = "`id` and `version` may stand in the body as they were read; any other value is an error.",
     params(("id" = MealId, Path, description = "Its identifier."), IfMatchHeader),
     request_body(content = NewMeal, example = json!({
         "name": "Onion soup", "ingredients": ["onion"], "price": 6.9, "origin_planet": "Earth",
@@ -89,15 +91,16 @@ pub async fn get(request: ReadRequest<Meal>) -> HandlerResult {
 )]
 pub async fn replace(
     request: ChangeRequest<Meal>,
-    JsonBody(new): JsonBody<NewMeal>,
+    JsonBody(new): JsonBody<ReadBack<NewMeal>>,
 ) -> HandlerResult {
-    resource_handlers::update::<Meal>(request, new.into()).await
+    resource_handlers::update::<Meal, _>(request, new).await
 }
 
 /// Change some fields of a meal
 #[utoipa::path(
     patch, path = "/meals/{id}", tag = "meals", operation_id = "patch_meal",
-    description = "A JSON merge patch (RFC 7396): an absent field stays, `null` restores a default.",
+    description = "A JSON merge patch (RFC 7396): an absent field stays, `null` restores a default. \
+                   `id` and `version` may stand in the body as they were read.",
     params(("id" = MealId, Path, description = "Its identifier."), IfMatchHeader),
     request_body(content(
         (MealPatch = "application/merge-patch+json", example = json!({"price": 6.9, "description": null})),
@@ -111,9 +114,9 @@ pub async fn replace(
 )]
 pub async fn patch(
     request: ChangeRequest<Meal>,
-    JsonBody(patch): JsonBody<MealPatch>,
+    JsonBody(patch): JsonBody<ReadBack<MealPatch>>,
 ) -> HandlerResult {
-    resource_handlers::update::<Meal>(request, patch).await
+    resource_handlers::update::<Meal, _>(request, patch).await
 }
 
 /// Take a meal off the menu

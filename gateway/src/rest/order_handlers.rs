@@ -16,7 +16,6 @@ use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::body::{FromJson, JsonBody};
-use super::conditions::IfNoneMatch;
 use super::hero_handlers::visible;
 use super::idempotency_header::{IdempotencyHeader, replayed};
 use super::page::{self, limit};
@@ -27,6 +26,7 @@ use crate::state::AppState;
 use crate::store_problems::no_hero;
 use crate::web::Caller;
 use crate::web::Refusal;
+use crate::web::conditions::IfNoneMatch;
 use crate::web::query::{FromPairs, Pairs, Params};
 
 /// What is needed to place an order.

@@ -8,13 +8,14 @@ use galley_protocol::{Problem, ProblemType, Resource, Version};
 use galley_store::{ChangeError, Menu, Store};
 use serde::Serialize;
 
-use super::conditions::{IfMatch, IfNoneMatch};
 use super::idempotency_header::{IdempotencyHeader, created_once};
 use super::page::{self, ListParams};
 use super::path_id::Id;
+use super::read_back::{ReadBack, other_version};
 use crate::state::AppState;
 use crate::store_problems::unknown;
 use crate::web::Refusal;
+use crate::web::conditions::{IfMatch, IfNoneMatch};
 use crate::web::query::Params;
 
 /// A hero or a meal.
@@ -62,14 +63,22 @@ pub async fn find<R: Served>(state: &AppState, id: R::Id) -> Result<R, Refusal> 
     menu::<R>(state).get(id).await?.ok_or_else(|| unknown::<R>(id).into())
 }
 
-/// Sets the fields of the patch. Answers 200 with the new state.
-pub async fn update<R: Served>(
+/// Sets the fields of the body. Answers 200 with the new state.
+pub async fn update<R: Served, T: Into<R::Patch>>(
     (State(state), Id(id), _, guard): ChangeRequest<R>,
-    patch: R::Patch,
+    body: ReadBack<T>,
 ) -> HandlerResult {
+    let (fields, read) = body.of::<R>(id, &guard)?;
+    let patch = fields.into();
     let attempt = |expected| menu::<R>(&state).update(id, &patch, expected);
-    let updated = guard.guard(is_stale, attempt).await.map_err(refused::<R>(id))?;
-    Ok(tagged(StatusCode::OK, &updated))
+    let updated = match read {
+        None => guard.guard(is_stale, attempt).await,
+        Some(version) => match attempt(Some(version)).await {
+            Err(ChangeError::Stale) if guard.is_open() => return Err(other_version().into()),
+            outcome => outcome,
+        },
+    };
+    Ok(tagged(StatusCode::OK, &updated.map_err(refused::<R>(id))?))
 }
 
 /// Deletes a hero or a meal. Answers 204.

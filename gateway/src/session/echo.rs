@@ -1,5 +1,5 @@
 //! `/echo`, for test suites of RFC 6455: the socket of this service, which answers each message
-//! with the same message. Like the service it accepts text, and refuses binary messages.
+//! with the same message. Unlike the service it accepts binary messages, and large ones.
 //!
 //! Only with the feature `conformance`, which no released program has.
 
@@ -11,6 +11,9 @@ use super::opening::handshake::{switching, websocket_key};
 use super::wire::socket::{Socket, SocketInput};
 use crate::state::AppState;
 use crate::web::Refusal;
+
+/// The largest message of such suites, in bytes.
+const MAX_MESSAGE: usize = 16 * 1024 * 1024;
 
 /// The warning that a gateway with `/echo` logs at its start.
 const WARNING: &str = "built with --features conformance: /echo answers every message with itself";
@@ -27,10 +30,10 @@ async fn open(State(state): State<AppState>, mut request: Request) -> Response {
         Err(problem) => return Refusal(problem).into_response(),
     };
     let upgrade = hyper::upgrade::on(&mut request);
-    let (max_message, outbox) = (state.config.max_message, outbox(&state));
+    let outbox = outbox(&state);
     state.sockets.spawn(async move {
         if let Ok(upgraded) = upgrade.await {
-            echo(Socket::new(upgraded, max_message, outbox)).await;
+            echo(Socket::new(upgraded, MAX_MESSAGE, outbox)).await;
         }
     });
     switching(&key, false)
@@ -40,6 +43,7 @@ async fn echo(mut socket: Socket) {
     let why = loop {
         let done = match socket.receive().await {
             SocketInput::Text(text) => socket.send(text).await,
+            SocketInput::Binary(bytes) => socket.send_binary(&bytes).await,
             SocketInput::Control => Ok(()),
             SocketInput::Closed(why) => Err(why),
         };

@@ -10,10 +10,15 @@ use axum::response::{IntoResponse, Response};
 use galley_protocol::{Problem, ProblemType};
 use utoipa_axum::router::OpenApiRouter;
 
+use super::refusal::NO_TOKEN;
 use super::{Caller, Refusal};
 use crate::auth::TokenRejection;
 use crate::refusals::Cause;
 use crate::state::AppState;
+
+/// The challenge for a valid token that does not allow the request (RFC 6750 section 3.1).
+const INSUFFICIENT_SCOPE: HeaderValue =
+    HeaderValue::from_static("Bearer realm=\"galley\", error=\"insufficient_scope\"");
 
 /// Guards routes for any caller with a valid token. Handlers can extract the [`Caller`].
 pub fn members(state: &AppState, routes: OpenApiRouter<AppState>) -> OpenApiRouter<AppState> {
@@ -62,7 +67,7 @@ pub fn unauthorized(state: &AppState, refused: Option<TokenRejection>) -> Proble
     let problem = Problem::new(ProblemType::Unauthorized);
     match refused {
         Some(refused) => problem.with_detail(refused.to_string()),
-        None => problem.with_detail("send a token: `Authorization: Bearer …`"),
+        None => problem.with_detail(NO_TOKEN),
     }
 }
 
@@ -87,7 +92,14 @@ async fn admit(caller: Result<Caller, Problem>, mut request: Request, next: Next
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
-        Err(problem) => Refusal(problem).into_response(),
+        Err(problem) => {
+            let is_forbidden = problem.kind == ProblemType::Forbidden;
+            let mut response = Refusal(problem).into_response();
+            if is_forbidden {
+                response.headers_mut().insert(header::WWW_AUTHENTICATE, INSUFFICIENT_SCOPE);
+            }
+            response
+        }
     }
 }
 

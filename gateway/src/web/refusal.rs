@@ -7,6 +7,9 @@ use galley_store::StoreError;
 
 use crate::store_problems::problem;
 
+/// The detail of the problem of a request without a token.
+pub const NO_TOKEN: &str = "send a token: `Authorization: Bearer …`";
+
 /// A problem as an answer: `application/problem+json`, and `Retry-After` if the problem says when
 /// to retry.
 #[derive(Debug)]
@@ -34,10 +37,7 @@ impl IntoResponse for Refusal {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if status == StatusCode::UNAUTHORIZED {
-            headers.insert(
-                header::WWW_AUTHENTICATE,
-                HeaderValue::from_static("Bearer realm=\"galley\""),
-            );
+            headers.insert(header::WWW_AUTHENTICATE, challenge(&problem.detail));
         }
         if status == StatusCode::REQUEST_TIMEOUT {
             // The rest of the request's body is not read, so the connection cannot be used again
@@ -49,6 +49,21 @@ impl IntoResponse for Refusal {
         }
         response
     }
+}
+
+/// Returns the challenge of a request. It names an error only if there was a token (RFC 6750
+/// section 3.1).
+fn challenge(detail: &str) -> HeaderValue {
+    const REALM: &str = "Bearer realm=\"galley\"";
+    if detail == NO_TOKEN {
+        return HeaderValue::from_static(REALM);
+    }
+    let plain = |letter: &char| matches!(letter, ' '..='~') && !matches!(letter, '"' | '\\');
+    let detail: String = detail.chars().filter(plain).collect();
+    HeaderValue::try_from(format!(
+        "{REALM}, error=\"invalid_token\", error_description=\"{detail}\""
+    ))
+    .expect("printable ASCII")
 }
 
 #[cfg(test)]

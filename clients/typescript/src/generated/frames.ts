@@ -315,6 +315,7 @@ export interface components {
          * @example /problems/version-mismatch
          * @example /problems/body-too-large
          * @example /problems/unsupported-media-type
+         * @example /problems/expectation-failed
          * @example /problems/misdirected-request
          * @example /problems/validation-failed
          * @example /problems/idempotency-key-reused

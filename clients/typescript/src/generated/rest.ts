@@ -98,7 +98,10 @@ export interface paths {
         };
         /** Read a hero */
         get: operations["get_hero"];
-        /** Replace a hero */
+        /**
+         * Replace a hero
+         * @description `id` and `version` may stand in the body as they were read; any other value is an error.
+         */
         put: operations["replace_hero"];
         post?: never;
         /**
@@ -110,7 +113,7 @@ export interface paths {
         head?: never;
         /**
          * Change some fields of a hero
-         * @description A JSON merge patch (RFC 7396): an absent field stays, `null` restores a default.
+         * @description A JSON merge patch (RFC 7396): an absent field stays, `null` restores a default. `id` and `version` may stand in the body as they were read.
          */
         patch: operations["patch_hero"];
         trace?: never;
@@ -193,7 +196,10 @@ export interface paths {
         };
         /** Read a meal */
         get: operations["get_meal"];
-        /** Replace a meal */
+        /**
+         * Replace a meal
+         * @description `id` and `version` may stand in the body as they were read; any other value is an error.
+         */
         put: operations["replace_meal"];
         post?: never;
         /**
@@ -205,7 +211,7 @@ export interface paths {
         head?: never;
         /**
          * Change some fields of a meal
-         * @description A JSON merge patch (RFC 7396): an absent field stays, `null` restores a default.
+         * @description A JSON merge patch (RFC 7396): an absent field stays, `null` restores a default. `id` and `version` may stand in the body as they were read.
          */
         patch: operations["patch_meal"];
         trace?: never;
@@ -619,6 +625,7 @@ export interface components {
          * @example /problems/version-mismatch
          * @example /problems/body-too-large
          * @example /problems/unsupported-media-type
+         * @example /problems/expectation-failed
          * @example /problems/misdirected-request
          * @example /problems/validation-failed
          * @example /problems/idempotency-key-reused

@@ -78,6 +78,7 @@ pub async fn wait(
         loop {
             match socket.receive().await {
                 SocketInput::Text(text) => return Ok(text),
+                SocketInput::Binary(_) => return Err(Closed::With(CloseCode::NotText)),
                 SocketInput::Control => {}
                 SocketInput::Closed(closed) => return Err(closed),
             }

@@ -77,7 +77,11 @@ impl<'a> Session<'a> {
                 Err(Closed::Gone) if may_read => match socket.receive().now_or_never() {
                     // Unread bytes are a sign of life, too: a busy session may not have read them
                     // yet.
-                    Some(heard @ (SocketInput::Text(_) | SocketInput::Control)) => {
+                    Some(
+                        heard @ (SocketInput::Text(_)
+                        | SocketInput::Binary(_)
+                        | SocketInput::Control),
+                    ) => {
                         self.take(socket, heard).await?;
                     }
                     Some(SocketInput::Closed(closed)) => {
@@ -94,6 +98,7 @@ impl<'a> Session<'a> {
         self.stream.note_life();
         let text = match heard {
             SocketInput::Text(text) => text,
+            SocketInput::Binary(_) => return Err(Closed::With(CloseCode::NotText)),
             SocketInput::Control => return Ok(()),
             SocketInput::Closed(closed) => return Err(closed),
         };

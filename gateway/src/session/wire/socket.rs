@@ -24,7 +24,7 @@ use crate::framing::put_frame;
 use crate::http::TrackedStream;
 use crate::hub::Outbox;
 use crate::metrics;
-use decoder::{Decoder, ProtocolViolation, SocketMessage};
+use decoder::{Decoder, SocketMessage};
 
 /// The longest closing handshake (RFC 6455 section 7.1.1).
 const CLOSING: Duration = Duration::from_secs(2);
@@ -69,6 +69,7 @@ impl Busy {
 #[derive(Debug)]
 pub enum SocketInput {
     Text(String),
+    Binary(Vec<u8>),
     /// A ping or pong.
     Control,
     Closed(Closed),
@@ -125,6 +126,7 @@ impl Socket {
                     metrics::BYTES_IN_COUNT.increment(text.len() as u64);
                     return SocketInput::Text(text);
                 }
+                Ok(Some(SocketMessage::Binary(bytes))) => return SocketInput::Binary(bytes),
                 Ok(Some(SocketMessage::Ping(payload))) => {
                     self.gather(OpCode::Control(Control::Pong), &payload);
                     return SocketInput::Control;
@@ -134,12 +136,7 @@ impl Socket {
                     return SocketInput::Closed(Closed::ByPeer(code));
                 }
                 Ok(None) => {}
-                Err(ProtocolViolation::Protocol) => {
-                    return SocketInput::Closed(Closed::With(CloseCode::BadProtocol));
-                }
-                Err(ProtocolViolation::TooBig) => {
-                    return SocketInput::Closed(Closed::With(CloseCode::TooBig));
-                }
+                Err(code) => return SocketInput::Closed(Closed::With(code)),
             }
             match std::future::poll_fn(|context| self.poll_read(context)).await {
                 Ok(0) => return SocketInput::Closed(Closed::HungUp),
@@ -151,6 +148,12 @@ impl Socket {
 
     pub async fn send(&mut self, answer: String) -> Result<(), Closed> {
         self.feed(answer).await?;
+        self.flush().await
+    }
+
+    #[cfg(feature = "conformance")]
+    pub async fn send_binary(&mut self, payload: &[u8]) -> Result<(), Closed> {
+        self.gather(OpCode::Data(Data::Binary), payload);
         self.flush().await
     }
 

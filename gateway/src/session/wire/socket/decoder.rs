@@ -1,12 +1,15 @@
 //! Decodes the bytes of a client into messages (RFC 6455 section 5), without I/O.
 //!
 //! Between two messages the decoder holds no memory. During a message it holds at most the bound of
-//! a message, the header of a frame and the bytes of one read.
+//! a message, the header of a frame and the bytes of one read. A text is checked as its bytes
+//! arrive, so that what is not UTF-8 is refused with its first wrong byte.
 
 use bytes::{Buf as _, BytesMut};
-use thiserror::Error;
+use galley_protocol::close_code::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Control, Data, OpCode};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{
+    CloseCode as RfcCloseCode, Control, Data, OpCode,
+};
 
 /// The longest payload of a control frame (RFC 6455 section 5.5).
 const MAX_CONTROL: u64 = 125;
@@ -15,6 +18,8 @@ const MAX_CONTROL: u64 = 125;
 pub enum SocketMessage {
     /// A text message, assembled from its fragments.
     Text(String),
+    /// A binary message, assembled from its fragments.
+    Binary(Vec<u8>),
     /// A ping, to be answered with the same bytes.
     Ping(Vec<u8>),
     Pong,
@@ -22,28 +27,40 @@ pub enum SocketMessage {
     Close(Option<u16>),
 }
 
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub enum ProtocolViolation {
-    /// Bytes that break the protocol, or are not text.
-    #[error("a violation of the protocol")]
-    Protocol,
-    #[error("a message above the limit")]
-    TooBig,
-}
-
 #[derive(Debug)]
 pub struct Decoder {
     /// The bytes that have been read and not decoded.
     bytes: BytesMut,
-    /// The fragments so far of an incomplete message; `None` between messages.
-    begun: Option<Vec<u8>>,
+    /// The message that has begun; `None` between messages.
+    message: Option<Message>,
+    /// The error after which nothing is decoded.
+    failed: Option<CloseCode>,
     max_message: usize,
+}
+
+#[derive(Debug)]
+struct Message {
+    is_text: bool,
+    /// The payload so far, unmasked.
+    payload: Vec<u8>,
+    /// The length of the payload that is known to be whole characters, if it is a text.
+    checked: usize,
+    /// The frame whose payload has not arrived whole; `None` between two frames.
+    frame: Option<OpenFrame>,
+}
+
+#[derive(Debug)]
+struct OpenFrame {
+    is_final: bool,
+    mask: [u8; 4],
+    /// The bytes of its payload that have not arrived.
+    missing: usize,
 }
 
 impl Decoder {
     /// Creates a decoder that begins with bytes that have been read.
     pub fn new(bytes: BytesMut, max_message: usize) -> Self {
-        let mut decoder = Self { bytes, begun: None, max_message };
+        let mut decoder = Self { bytes, message: None, failed: None, max_message };
         decoder.tidy(); // an empty buffer keeps its capacity: hyper's has 8 KiB
         decoder
     }
@@ -63,134 +80,172 @@ impl Decoder {
 
     /// Returns true if no part of a message is in memory.
     pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty() && self.begun.is_none()
+        self.bytes.is_empty() && self.message.is_none() && self.failed.is_none()
     }
 
     /// Returns the next message, or `None` while it is incomplete. A frame that is too long is
-    /// refused before its payload has arrived. Nothing may be decoded after an error.
-    pub fn decode(&mut self) -> Result<Option<SocketMessage>, ProtocolViolation> {
-        while let Some((header, payload)) = self.frame()? {
-            let message = match header.opcode {
-                OpCode::Control(control) => Some(message(control, payload)?),
-                OpCode::Data(data) => self.part(data, header.is_final, payload)?,
-            };
-            if message.is_some() {
-                return Ok(message);
-            }
+    /// refused before its payload has arrived. An error is the code with which to close; it stays.
+    pub fn decode(&mut self) -> Result<Option<SocketMessage>, CloseCode> {
+        if let Some(code) = self.failed {
+            return Err(code);
         }
-        Ok(None)
+        self.decode_next().inspect_err(|code| self.failed = Some(*code))
     }
 
-    /// Returns the next frame, unmasked.
-    fn frame(&mut self) -> Result<Option<(FrameHeader, Vec<u8>)>, ProtocolViolation> {
+    fn decode_next(&mut self) -> Result<Option<SocketMessage>, CloseCode> {
+        loop {
+            if let Some(message) = self.message.take_if(|message| message.frame.is_some()) {
+                let (message, is_whole) = message.receive(&mut self.bytes)?;
+                self.tidy();
+                if is_whole {
+                    return message.finish().map(Some);
+                }
+                let is_waiting = message.frame.is_some();
+                self.message = Some(message);
+                if is_waiting {
+                    return Ok(None);
+                }
+            }
+            let Some((header, start, length)) = self.header()? else { return Ok(None) };
+            let mask = header.mask.ok_or(CloseCode::BadProtocol)?;
+            let control = match header.opcode {
+                OpCode::Control(control) => control,
+                OpCode::Data(data) => {
+                    self.bytes.advance(start);
+                    let frame = OpenFrame { is_final: header.is_final, mask, missing: length };
+                    let begun = self.message.take();
+                    self.message = Some(Message::go_on(begun, data == Data::Text, frame));
+                    continue;
+                }
+            };
+            let Some(masked) = self.bytes.get(start..start + length) else { return Ok(None) };
+            let payload = unmask(masked, mask);
+            self.bytes.advance(start + length);
+            self.tidy();
+            return message(control, payload).map(Some);
+        }
+    }
+
+    /// Returns the next header, its length and that of its payload. Checks it before its payload
+    /// has arrived.
+    fn header(&self) -> Result<Option<(FrameHeader, usize, usize)>, CloseCode> {
         let mut read = std::io::Cursor::new(&self.bytes);
         // The only error of `parse` is a reserved opcode.
         let Some((header, length)) =
-            FrameHeader::parse(&mut read).map_err(|_| ProtocolViolation::Protocol)?
+            FrameHeader::parse(&mut read).map_err(|_| CloseCode::BadProtocol)?
         else {
             return Ok(None);
         };
-        let start = usize::try_from(read.position()).expect("a header is a few bytes");
-        self.allow(&header, length, start)?;
-        let mask = header.mask.ok_or(ProtocolViolation::Protocol)?;
-        let end = start + usize::try_from(length).map_err(|_| ProtocolViolation::TooBig)?;
-        let Some(masked) = self.bytes.get(start..end) else { return Ok(None) };
-        let payload =
-            masked.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
-        self.bytes.advance(end);
-        self.tidy();
-        Ok(Some((header, payload)))
-    }
-
-    /// Checks a header before its payload has arrived.
-    fn allow(
-        &self,
-        header: &FrameHeader,
-        length: u64,
-        size: usize,
-    ) -> Result<(), ProtocolViolation> {
+        let size = usize::try_from(read.position()).expect("a header is a few bytes");
         // A client masks (section 5.1). No negotiated extension uses the reserved bits, and a
         // length has the shortest encoding (section 5.2).
-        if header.mask.is_none()
-            || header.rsv1
-            || header.rsv2
-            || header.rsv3
-            || size != header.len(length)
-        {
-            return Err(ProtocolViolation::Protocol);
+        let is_sound = header.mask.is_some()
+            && !(header.rsv1 || header.rsv2 || header.rsv3)
+            && size == header.len(length)
+            && match header.opcode {
+                OpCode::Control(_) => header.is_final && length <= MAX_CONTROL,
+                OpCode::Data(Data::Continue) => self.message.is_some(),
+                OpCode::Data(Data::Text | Data::Binary) => self.message.is_none(),
+                OpCode::Data(Data::Reserved(_)) => false,
+            };
+        if !is_sound {
+            return Err(CloseCode::BadProtocol);
         }
-        match header.opcode {
-            OpCode::Control(_) if header.is_final && length <= MAX_CONTROL => Ok(()),
-            OpCode::Control(_) => Err(ProtocolViolation::Protocol),
-            OpCode::Data(data) => {
-                let begun = self.begun.as_ref().map(Vec::len);
-                if length > (self.max_message - begun.unwrap_or(0)) as u64 {
-                    return Err(ProtocolViolation::TooBig);
-                }
-                match (data, begun) {
-                    (Data::Text, None) | (Data::Continue, Some(_)) => Ok(()),
-                    // Commands are text: binary messages are not part of this protocol.
-                    (Data::Text | Data::Continue | Data::Binary | Data::Reserved(_), _) => {
-                        Err(ProtocolViolation::Protocol)
-                    }
-                }
+        let room = self.max_message - self.message.as_ref().map_or(0, |begun| begun.payload.len());
+        match usize::try_from(length) {
+            Ok(length) if length <= room || matches!(header.opcode, OpCode::Control(_)) => {
+                Ok(Some((header, size, length)))
             }
+            Ok(_) | Err(_) => Err(CloseCode::TooBig),
         }
-    }
-
-    /// Adds a fragment. Returns the message if it was the last one.
-    fn part(
-        &mut self,
-        data: Data,
-        is_final: bool,
-        payload: Vec<u8>,
-    ) -> Result<Option<SocketMessage>, ProtocolViolation> {
-        let whole = match (data, self.begun.take()) {
-            (Data::Continue, Some(mut begun)) => {
-                begun.extend_from_slice(&payload);
-                begun
-            }
-            (Data::Continue | Data::Text | Data::Binary | Data::Reserved(_), _) => payload,
-        };
-        if is_final {
-            return Ok(Some(SocketMessage::Text(
-                String::from_utf8(whole).map_err(|_| ProtocolViolation::Protocol)?,
-            )));
-        }
-        self.begun = Some(whole);
-        Ok(None)
     }
 }
 
-fn message(control: Control, payload: Vec<u8>) -> Result<SocketMessage, ProtocolViolation> {
+impl Message {
+    /// Goes on with a message, or begins one.
+    fn go_on(begun: Option<Self>, is_text: bool, frame: OpenFrame) -> Self {
+        match begun {
+            Some(begun) => Self { frame: Some(frame), ..begun },
+            None => Self { is_text, payload: Vec::new(), checked: 0, frame: Some(frame) },
+        }
+    }
+
+    /// Takes what has arrived of the open frame. Returns true with the end of the message.
+    fn receive(mut self, bytes: &mut BytesMut) -> Result<(Self, bool), CloseCode> {
+        let Some(mut frame) = self.frame.take() else { return Ok((self, false)) };
+        let arrived = frame.missing.min(bytes.len());
+        let payload = unmask(&bytes[..arrived], frame.mask);
+        bytes.advance(arrived);
+        if self.payload.is_empty() {
+            self.payload = payload;
+        } else {
+            self.payload.extend_from_slice(&payload);
+        }
+        frame.missing -= arrived;
+        if frame.missing == 0 && frame.is_final {
+            return Ok((self, true));
+        }
+        self.check()?;
+        frame.mask.rotate_left(arrived % 4);
+        if frame.missing > 0 {
+            self.frame = Some(frame);
+        }
+        Ok((self, false))
+    }
+
+    /// Checks the part of an unfinished text that is new. A character may still be incomplete.
+    fn check(&mut self) -> Result<(), CloseCode> {
+        if self.is_text {
+            let new = &self.payload[self.checked..];
+            self.checked += match std::str::from_utf8(new) {
+                Ok(_) => new.len(),
+                Err(error) if error.error_len().is_none() => error.valid_up_to(),
+                Err(_) => return Err(CloseCode::NotUtf8),
+            };
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<SocketMessage, CloseCode> {
+        if !self.is_text {
+            return Ok(SocketMessage::Binary(self.payload));
+        }
+        String::from_utf8(self.payload).map(SocketMessage::Text).map_err(|_| CloseCode::NotUtf8)
+    }
+}
+
+fn unmask(masked: &[u8], mask: [u8; 4]) -> Vec<u8> {
+    masked.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect()
+}
+
+fn message(control: Control, payload: Vec<u8>) -> Result<SocketMessage, CloseCode> {
     match control {
         Control::Ping => Ok(SocketMessage::Ping(payload)),
         Control::Pong => Ok(SocketMessage::Pong),
         Control::Close => match payload.split_first_chunk() {
             None if payload.is_empty() => Ok(SocketMessage::Close(None)),
-            Some((code, reason))
-                if may_close_with(u16::from_be_bytes(*code))
-                    && std::str::from_utf8(reason).is_ok() =>
-            {
+            Some((code, reason)) if may_close_with(u16::from_be_bytes(*code)) => {
+                std::str::from_utf8(reason).map_err(|_| CloseCode::NotUtf8)?;
                 Ok(SocketMessage::Close(Some(u16::from_be_bytes(*code))))
             }
-            None | Some(_) => Err(ProtocolViolation::Protocol),
+            None | Some(_) => Err(CloseCode::BadProtocol),
         },
-        Control::Reserved(_) => Err(ProtocolViolation::Protocol),
+        Control::Reserved(_) => Err(CloseCode::BadProtocol),
     }
 }
 
 /// Returns true if a close frame may contain this code (RFC 6455 section 7.4).
 fn may_close_with(code: u16) -> bool {
-    CloseCode::from(code).is_allowed()
+    RfcCloseCode::from(code).is_allowed()
 }
 
 #[cfg(test)]
 mod tests {
     use bytes::BytesMut;
+    use galley_protocol::close_code::CloseCode;
     use proptest::prelude::*;
 
-    use super::{Decoder, ProtocolViolation, SocketMessage};
+    use super::{Decoder, SocketMessage};
 
     const BOUND: usize = 1_000;
 
@@ -208,7 +263,7 @@ mod tests {
     }
 
     /// Decodes these bytes in chunks. Returns the messages and the violation, if any.
-    fn decode(bytes: &[u8], chunk: usize) -> (Vec<SocketMessage>, Option<ProtocolViolation>) {
+    fn decode(bytes: &[u8], chunk: usize) -> (Vec<SocketMessage>, Option<CloseCode>) {
         let mut decoder = Decoder::new(BytesMut::new(), BOUND);
         let mut messages = Vec::new();
         for part in bytes.chunks(chunk) {
@@ -264,35 +319,49 @@ mod tests {
         let cases = [
             &frame(0xC1, b"")[..], // a reserved bit
             &frame(0x83, b""),     // a reserved opcode
-            &frame(0x82, b""),     // binary
             &frame(0x80, b""),     // a continuation of nothing
             &frame(0x09, b""),     // a control frame in parts
             &frame(0x89, &long),   // a long control frame
             &frame(0x88, b"x"),    // half a close code
             &frame(0x88, &[0, 1]), // a close code that does not exist
-            &frame(0x88, &[3, 232, 0xFF]),
-            &frame(0x81, &[0xFF]),
             &unmasked,
             &wasteful,
             &[frame(0x01, b"x"), frame(0x81, b"x")].concat(), // a message within a message
+            &[frame(0x01, b"x"), frame(0x82, b"x")].concat(),
         ];
         for case in cases {
-            assert_eq!(
-                decode(case, 1_000),
-                (vec![], Some(ProtocolViolation::Protocol)),
-                "{case:?}"
-            );
+            assert_eq!(decode(case, 1_000), (vec![], Some(CloseCode::BadProtocol)), "{case:?}");
         }
+    }
+
+    #[test]
+    fn what_is_not_utf_8_is_refused_with_its_first_wrong_byte() {
+        let refused = |bytes: &[u8], chunk| {
+            assert_eq!(decode(bytes, chunk), (vec![], Some(CloseCode::NotUtf8)), "{bytes:x?}");
+        };
+        refused(&frame(0x81, b"x\xFF"), 1_000);
+        refused(&frame(0x81, b"\xC3"), 1);
+        refused(&frame(0x88, &[3, 232, 0xFF]), 1_000);
+        // The rest of the frame, or of the message, never comes.
+        let long = frame(0x81, &[b"\xCE\xBA\xED\xA0", &[b'x'; 50][..]].concat());
+        refused(&long[..10], 1);
+        refused(&[frame(0x01, b"\xF4"), frame(0x00, b"\x90")].concat(), 3);
+    }
+
+    #[test]
+    fn a_binary_message_is_assembled_too() {
+        let bytes = [frame(0x02, &[0xFF, 0]), frame(0x80, &[0xFE])].concat();
+        assert_eq!(decode(&bytes, 1), (vec![SocketMessage::Binary(vec![0xFF, 0, 0xFE])], None));
     }
 
     #[test]
     fn a_message_beyond_the_bound_is_refused_before_it_is_read() {
         let announced = [0x81, 0x80 | 0x7F, 0x7F, 255, 255, 255, 255, 255, 255, 255, 0, 0, 0, 0];
-        assert_eq!(decode(&announced, 14), (vec![], Some(ProtocolViolation::TooBig)));
+        assert_eq!(decode(&announced, 14), (vec![], Some(CloseCode::TooBig)));
         let (half, most) = (vec![b'x'; BOUND / 2], vec![b'x'; BOUND]);
         assert_eq!(decode(&frame(0x81, &most), 100).0.len(), 1);
         let parts = [frame(0x01, &half), frame(0x00, &half), frame(0x80, b"x")].concat();
-        assert_eq!(decode(&parts, 7), (vec![], Some(ProtocolViolation::TooBig)));
+        assert_eq!(decode(&parts, 7), (vec![], Some(CloseCode::TooBig)));
     }
 
     proptest! {

@@ -51,11 +51,10 @@ enum Condition {
     Tags(Vec<Tag>),
 }
 
+/// The opaque part of an entity tag. Whether a tag is weak makes no difference, in `If-Match`
+/// either: a state has one tag, and who compresses an answer on its way weakens it.
 #[derive(Debug, PartialEq, Eq)]
-struct Tag {
-    weak: bool,
-    text: String,
-}
+struct Tag(String);
 
 impl IfMatch {
     /// Returns this condition for an order. The tag of an order may end with a version of its hero,
@@ -63,10 +62,10 @@ impl IfMatch {
     pub fn of_order(mut self) -> Self {
         if let Condition::Tags(tags) = &mut self.0 {
             for tag in tags {
-                if let Some((order, hero)) = tag.text.split_once('.')
+                if let Some((order, hero)) = tag.0.split_once('.')
                     && hero.bytes().all(|byte| byte.is_ascii_digit())
                 {
-                    tag.text.truncate(order.len());
+                    tag.0.truncate(order.len());
                 }
             }
         }
@@ -94,14 +93,24 @@ impl IfMatch {
         outcome
     }
 
+    /// Returns true if a change may be made to every version.
+    pub fn is_open(&self) -> bool {
+        matches!(self.0, Condition::Absent | Condition::Any)
+    }
+
+    /// Returns true if a change may be made to this version.
+    pub fn admits(&self, version: Version) -> bool {
+        let Condition::Tags(tags) = &self.0 else { return true };
+        tags.iter().any(|tag| tag.version() == Some(version))
+    }
+
     /// The first version to expect, and the further ones, rising: no change between two is missed.
     /// The first is `None` if every version satisfies the condition, [`NO_VERSION`] if none does.
     fn expected(&self) -> (Option<Version>, Vec<Version>) {
         let Condition::Tags(tags) = &self.0 else {
             return (None, Vec::new());
         };
-        let mut versions: Vec<Version> =
-            tags.iter().filter(|tag| !tag.weak).filter_map(Tag::version).collect();
+        let mut versions: Vec<Version> = tags.iter().filter_map(Tag::version).collect();
         versions.sort_unstable();
         versions.dedup();
         if versions.is_empty() {
@@ -112,13 +121,12 @@ impl IfMatch {
 }
 
 impl IfNoneMatch {
-    /// Returns true if the caller already has the state with this entity tag. Weak tags count like
-    /// strong ones here.
+    /// Returns true if the caller already has the state with this entity tag.
     pub fn has(&self, etag: &str) -> bool {
         match &self.0 {
             Condition::Absent => false,
             Condition::Any => true,
-            Condition::Tags(tags) => tags.iter().any(|tag| etag.trim_matches('"') == tag.text),
+            Condition::Tags(tags) => tags.iter().any(|tag| etag.trim_matches('"') == tag.0),
         }
     }
 }
@@ -183,16 +191,16 @@ impl Condition {
 impl Tag {
     /// Splits the first entity tag off the text (RFC 9110 section 8.8.3).
     fn parse(text: &str) -> Option<(Self, &str)> {
-        let (weak, text) = text.strip_prefix("W/").map_or((false, text), |strong| (true, strong));
+        let text = text.strip_prefix("W/").unwrap_or(text);
         let (tag, rest) = text.strip_prefix('"')?.split_once('"')?;
         let allowed = tag.chars().all(|character| character > ' ' && character != '\u{7f}');
-        allowed.then(|| (Self { weak, text: tag.to_owned() }, rest))
+        allowed.then(|| (Self(tag.to_owned()), rest))
     }
 
     /// The version of this tag, if it is spelled exactly as the gateway spells it.
     fn version(&self) -> Option<Version> {
-        let version = Version(self.text.parse().ok()?);
-        (version >= Version::FIRST && version.to_string() == self.text).then_some(version)
+        let version = Version(self.0.parse().ok()?);
+        (version >= Version::FIRST && version.to_string() == self.0).then_some(version)
     }
 }
 
@@ -208,12 +216,13 @@ mod tests {
     }
 
     #[test]
-    fn only_a_strong_tag_of_a_version_allows_a_change() {
+    fn only_a_tag_of_a_version_allows_a_change() {
         assert_eq!(expected("\"3\""), [3]);
+        assert_eq!(expected("W/\"3\""), [3]);
         assert_eq!(expected("*"), [0; 0]);
-        assert_eq!(expected(" , \"7\",,\t\"3\" , W/\"5\", \"a,b\", \"3\","), [3, 7]);
+        assert_eq!(expected(" , \"7\",,\t\"3\" , W/\"5\", \"a,b\", \"3\","), [3, 5, 7]);
         for no_version in
-            ["W/\"3\"", "\"abc\"", "\"\"", "\"03\"", "\"+3\"", "\"0\"", "\"-1\"", "\"99999999999\""]
+            ["W/\"x\"", "\"abc\"", "\"\"", "\"03\"", "\"+3\"", "\"0\"", "\"-1\"", "\"99999999999\""]
         {
             assert_eq!(expected(no_version), [0], "{no_version}");
         }

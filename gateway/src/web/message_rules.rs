@@ -1,0 +1,57 @@
+//! The rules of HTTP that hold for every message, around all routes: what a request must be
+//! (RFC 9112), what it may expect, and the coding of the answer.
+
+use axum::extract::Request;
+use axum::http::{HeaderValue, Version, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use galley_protocol::{Problem, ProblemType};
+
+use super::Refusal;
+use super::content_coding::{Accepted, encode};
+use crate::http::AmbiguousLength;
+use crate::http::host::Host;
+
+pub async fn apply(request: Request, next: Next) -> Response {
+    let accepted = Accepted::read(request.headers());
+    let response = match refuse(&request) {
+        Some(problem) => {
+            let closes = problem.kind == ProblemType::BadRequest;
+            let mut response = Refusal(problem).into_response();
+            if closes {
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(header::CONNECTION, close);
+            }
+            response
+        }
+        None => next.run(request).await,
+    };
+    encode(accepted, response).await
+}
+
+fn refuse(request: &Request) -> Option<Problem> {
+    let headers = request.headers();
+    let bad = |detail: &str| Some(Problem::new(ProblemType::BadRequest).with_detail(detail));
+    let mut hosts = headers.get_all(header::HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (None, _) if request.version() < Version::HTTP_11 => {}
+        (Some(host), None) if host.to_str().ok().and_then(Host::parse).is_some() => {}
+        (_, _) => return bad("the request must have one `Host` header: a host, perhaps a port"),
+    }
+    // One who reads the length otherwise would see another request here (RFC 9112 section 11.2).
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let chunked =
+        codings.next().is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
+    if !chunked || codings.next().is_some() {
+        return bad("the only transfer coding is `chunked`, once");
+    }
+    if request.extensions().get::<AmbiguousLength>().is_some() {
+        return bad("`Content-Length` and `Transfer-Encoding` exclude each other");
+    }
+    let mut expected = headers.get_all(header::EXPECT).iter();
+    let known = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+    if request.version() >= Version::HTTP_11 && !expected.all(known) {
+        return Some(Problem::new(ProblemType::ExpectationFailed));
+    }
+    None
+}

@@ -38,7 +38,8 @@ async fn a_client_in_rust_places_an_order_and_cancels_it() {
     std::fs::write(folder.join("Cargo.toml"), format!("{manifest}\n{runtime}\n")).expect("written");
     let arguments =
         ["run", "--quiet", "--no-default-features", "--manifest-path", "rust/Cargo.toml"];
-    let program = ["--example", "order", "--", stack.client().base()];
+    let client = stack.client();
+    let program = ["--example", "order", "--", client.base()];
     run(&stack, "cargo", &[&arguments[..], &program].concat()).await;
     assert!(read(&folder, "src/models/order.rs").contains("pub id: i64"));
 }

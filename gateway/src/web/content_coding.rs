@@ -29,14 +29,14 @@ pub struct CodedOnce(Arc<OnceLock<Bytes>>);
 
 /// The codings that a client accepts, as far as there is a choice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Accepted {
+pub enum AcceptedCoding {
     Identity,
     Gzip,
     /// Gzip, and nothing uncoded however short.
     GzipOnly,
 }
 
-impl Accepted {
+impl AcceptedCoding {
     /// Reads `Accept-Encoding` (RFC 9110 section 12.5.3). If it accepts nothing that there is, the
     /// answer is not coded.
     pub fn read(headers: &HeaderMap) -> Self {
@@ -72,7 +72,7 @@ fn quality(parameter: Option<&str>) -> Option<f32> {
 
 /// Codes the body of an answer, if it is a text and the client accepts that. Says that the answer
 /// depends on what the client accepts.
-pub async fn encode(accepted: Accepted, mut response: Response) -> Response {
+pub async fn encode(accepted: AcceptedCoding, mut response: Response) -> Response {
     if response.status() == StatusCode::NOT_MODIFIED || is_plain_text(response.headers()) {
         let vary = HeaderValue::from_static("accept-encoding");
         response.headers_mut().append(header::VARY, vary);
@@ -80,9 +80,9 @@ pub async fn encode(accepted: Accepted, mut response: Response) -> Response {
     // The length is known of every answer but event streams and what is coded already.
     let length = response.body().size_hint().exact().and_then(|length| length.try_into().ok());
     let shortest = match accepted {
-        Accepted::Identity => return response,
-        Accepted::Gzip => SHORTEST,
-        Accepted::GzipOnly => 1,
+        AcceptedCoding::Identity => return response,
+        AcceptedCoding::Gzip => SHORTEST,
+        AcceptedCoding::GzipOnly => 1,
     };
     if !is_plain_text(response.headers()) || length.is_none_or(|length: usize| length < shortest) {
         return response;
@@ -152,11 +152,11 @@ const IN_MEMORY: &str = "writing to memory does not fail";
 mod tests {
     use axum::http::{HeaderMap, HeaderValue, header};
 
-    use super::Accepted;
+    use super::AcceptedCoding;
 
     #[test]
     fn a_client_says_what_it_accepts() {
-        use Accepted::{Gzip, GzipOnly, Identity};
+        use AcceptedCoding::{Gzip, GzipOnly, Identity};
         for (line, accepted) in [
             ("gzip", Gzip),
             ("deflate, GZIP ;q=0.5, br", Gzip),
@@ -181,8 +181,12 @@ mod tests {
             ("gzippy", Identity),
         ] {
             let line = (header::ACCEPT_ENCODING, HeaderValue::from_static(line));
-            assert_eq!(Accepted::read(&HeaderMap::from_iter([line.clone()])), accepted, "{line:?}");
+            assert_eq!(
+                AcceptedCoding::read(&HeaderMap::from_iter([line.clone()])),
+                accepted,
+                "{line:?}"
+            );
         }
-        assert_eq!(Accepted::read(&HeaderMap::new()), Identity);
+        assert_eq!(AcceptedCoding::read(&HeaderMap::new()), Identity);
     }
 }

@@ -8,12 +8,12 @@ use axum::response::{IntoResponse as _, Response};
 use galley_protocol::{Problem, ProblemType};
 
 use super::Refusal;
-use super::content_coding::{Accepted, encode};
+use super::content_coding::{AcceptedCoding, encode};
 use crate::http::AmbiguousLength;
 use crate::http::host::Host;
 
 pub async fn apply(request: Request, next: Next) -> Response {
-    let accepted = Accepted::read(request.headers());
+    let accepted = AcceptedCoding::read(request.headers());
     let response = match refuse(&request) {
         Some(problem) => {
             let closes = problem.kind == ProblemType::BadRequest;

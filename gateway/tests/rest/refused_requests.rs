@@ -10,11 +10,11 @@ async fn a_path_or_a_method_that_is_not_there_is_a_problem() {
         stack.get(path).await.problem(404, "not-found");
     }
     for (method, path, allowed) in [
-        ("DELETE", "/heroes", "POST,GET,HEAD"),
-        ("POST", "/meals/1", "GET,HEAD,PUT,PATCH,DELETE"),
-        ("GET", "/orders/1/cancel", "POST"),
-        ("BREW", "/orders", "POST,GET,HEAD"),
-        ("POST", "/healthz", "GET,HEAD"),
+        ("DELETE", "/heroes", "POST,GET,HEAD,OPTIONS"),
+        ("POST", "/meals/1", "GET,HEAD,PUT,PATCH,DELETE,OPTIONS"),
+        ("GET", "/orders/1/cancel", "POST,OPTIONS"),
+        ("BREW", "/orders", "POST,GET,HEAD,OPTIONS"),
+        ("POST", "/healthz", "GET,HEAD,OPTIONS"),
     ] {
         let answer = stack.call(method, path).await;
         answer.problem(405, "method-not-allowed");

@@ -45,7 +45,7 @@ impl Entrance {
         };
         // The target comes first (RFC 9112 section 3.2.2).
         let asked = request.uri().authority().map(Authority::as_str);
-        let host = || asked.or(headers.get(header::HOST)?.to_str().ok());
+        let host = || asked.or_else(|| headers.get(header::HOST)?.to_str().ok());
         let base = self.base.as_str().as_bytes();
         let is_base = |prefix: &HeaderValue| {
             let prefix = prefix.as_bytes();

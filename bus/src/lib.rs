@@ -99,6 +99,14 @@ pub trait Bus: Send + Sync + 'static {
     async fn leave(&self);
     /// Waits until a task that the bus needs has ended unexpectedly; without tasks, forever.
     async fn broken(&self);
+    /// Takes the user and the password of this URL for further connections. A bus within the
+    /// process has none.
+    ///
+    /// # Errors
+    /// [`BusConnectError::BadUrl`]; the earlier ones stay in force.
+    fn renew_login(&self, _url: &str) -> Result<(), BusConnectError> {
+        Ok(())
+    }
     /// Returns an error unless the bus answers.
     async fn ping(&self) -> Result<(), BusError>;
 }

@@ -197,6 +197,12 @@ impl Bus for RedisBus {
         self.publisher.lose();
     }
 
+    fn renew_login(&self, url: &str) -> Result<(), BusConnectError> {
+        let address = RedisAddress::parse(url)?;
+        self.nodes.renew_login(address.first().redis_settings());
+        Ok(())
+    }
+
     fn publisher(&self) -> PublisherId {
         self.publisher.id()
     }

@@ -3,9 +3,9 @@
 //! The guard of REST and the handshake of sockets ask the [`Verifier`]. Without authentication
 //! there is no verifier, and no guard around the routes.
 
-mod jwt;
+mod verifier;
 
-pub use jwt::{Claims, LEEWAY, TokenRejection, Verifier};
+pub use verifier::{Claims, LEEWAY, TokenRejection, Verifier};
 
 use galley_launch::{Hangups, SecretArguments};
 use tracing::{error, info};

@@ -39,7 +39,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::any;
 use galley_bus::SharedBus;
-use galley_launch::{Failure, ListenError, Listener, StopOrder, Supervisor, TaskDied};
+use galley_launch::{
+    Failure, ListenError, Listener, StopOrder, Supervisor, TaskDied, renew_logins,
+};
 use galley_store::Store;
 use thiserror::Error;
 use tokio::sync::Semaphore;
@@ -154,13 +156,17 @@ impl Gateway {
                 stop,
             )
         });
-        let bus = Arc::clone(&state.bus);
+        let (store, bus) = (Arc::clone(state.commands.store()), Arc::clone(&state.bus));
+        supervisor.supervise(StopOrder::Second, "reader of logins", async move |stop| {
+            _ = stop.run_until_cancelled(renew_logins(store, bus)).await;
+        });
         if let Some(verifier) = state.verifier.clone() {
             let secret = state.config.secret.clone();
             supervisor.supervise(StopOrder::Second, "reader of secrets", async move |stop| {
                 _ = stop.run_until_cancelled(auth::read_again(&secret, &verifier)).await;
             });
         }
+        let bus = Arc::clone(&state.bus);
         supervisor.supervise(StopOrder::Second, "bus", async move |stop| {
             _ = stop.run_until_cancelled(bus.broken()).await;
         });

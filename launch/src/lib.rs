@@ -17,6 +17,7 @@ mod listen;
 mod log;
 mod parse;
 mod redis_tls_arguments;
+mod renewed_logins;
 mod run;
 mod secret_files;
 mod signals;
@@ -42,6 +43,7 @@ pub use listen::{
 pub use log::{LogConfig, LogFormat, LogRules};
 pub use parse::{one_line, parse, parse_with_sources, try_parse};
 pub use redis_tls_arguments::RedisTlsArguments;
+pub use renewed_logins::renew_logins;
 pub use run::run;
 pub use signals::Hangups;
 pub use supervisor::{StopOrder, Supervisor, TaskDied};

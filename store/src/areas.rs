@@ -7,13 +7,13 @@ use galley_protocol::{
     PlaceOrder, PublisherId, ResumeCursor,
 };
 
-use crate::Result;
 use crate::change_pages::{Changes, ChangesOfAll, ChangesRequest, States};
 use crate::cursor_keys::CursorKeys;
 use crate::requests::{
     CancelVerdict, Census, Claim, Claimed, DeleteVerdict, Incarnations, PlaceVerdict, ViewedOrder,
 };
 use crate::snapshot::{Snapshot, SnapshotRequest};
+use crate::{Result, StoreConnectError};
 
 /// Requests of heroes that change their orders.
 #[async_trait]
@@ -102,6 +102,14 @@ pub trait Upkeep {
     /// Moves the write-ahead log into the database file, so that a copy of that file alone is
     /// complete. Does nothing for a database server.
     async fn checkpoint(&self) -> Result<()>;
+    /// Takes the user, the password and the servers of this URL for further connections. A file
+    /// has none.
+    ///
+    /// # Errors
+    /// [`StoreConnectError::BadUrl`]; the earlier URL stays in force.
+    fn renew_url(&self, _url: &str) -> std::result::Result<(), StoreConnectError> {
+        Ok(())
+    }
     /// Closes the database, consistent, after the last request. Later requests are refused.
     async fn close(&self);
 }

@@ -79,7 +79,7 @@ impl Postgres {
     pub(crate) async fn connect(url: &str, connections: u32) -> Result<Self, StoreConnectError> {
         let search = ServerSearch::new(url)?;
         search.check_files()?;
-        let place = search.address.place();
+        let place = search.address().place();
         greet(&search, &place).await?;
         let (backends, probe) = (Arc::<ServerProcesses>::default(), Arc::default());
         let shares = Arc::new(Shares::of(connections));

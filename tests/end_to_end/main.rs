@@ -62,6 +62,7 @@ mod load;
 mod logging;
 mod many;
 mod message_exchange;
+mod mounted_secrets;
 mod names_for_ids;
 mod openapi;
 mod origins;
@@ -87,7 +88,7 @@ mod resyncing;
 mod rfc6455;
 mod roles;
 mod rolling_restart;
-mod secret_files;
+
 mod secrets;
 mod sentinel;
 mod sharing_a_port;

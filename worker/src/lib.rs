@@ -29,7 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use galley_bus::{Backoff, SharedBus};
-use galley_launch::{StopOrder, Supervisor, TaskDied};
+use galley_launch::{StopOrder, Supervisor, TaskDied, renew_logins};
 use galley_protocol::IncarnationId;
 use galley_store::{Store, StoreError};
 use thiserror::Error;
@@ -100,6 +100,10 @@ impl Worker {
         let bus = Arc::clone(&state.bus);
         supervisor.supervise(StopOrder::Last, "bus", async move |stop| {
             _ = stop.run_until_cancelled(bus.broken()).await;
+        });
+        let (store, bus) = (Arc::clone(&state.store), Arc::clone(&state.bus));
+        supervisor.supervise(StopOrder::Last, "reader of logins", async move |stop| {
+            _ = stop.run_until_cancelled(renew_logins(store, bus)).await;
         });
         supervisor.supervise(StopOrder::Second, "worker's completer", |stop| {
             completer::run(share(), stop)

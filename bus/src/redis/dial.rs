@@ -1,14 +1,14 @@
 //! Connections to one node, with or without TLS, each in bounded time.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures_util::future::select_ok;
 use redis::aio::{AsyncPushSender, MultiplexedConnection};
 use redis::{
-    AsyncConnectionConfig, ConnectionAddr, ConnectionInfo, ErrorKind, ProtocolVersion, RedisError,
-    RedisResult,
+    AsyncConnectionConfig, ConnectionAddr, ConnectionInfo, ErrorKind, ProtocolVersion,
+    RedisConnectionInfo, RedisError, RedisResult,
 };
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
@@ -33,6 +33,8 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> NodeStream for S {}
 #[derive(Debug)]
 pub(super) struct Dialer {
     tls: RedisTls,
+    /// The user and the password in place of those of the address.
+    login: RwLock<Option<RedisConnectionInfo>>,
 }
 
 impl Dialer {
@@ -47,7 +49,27 @@ impl Dialer {
             let read = tls.config().await;
             read.map_err(|error| BusConnectError::BadTls(error.to_string()))?;
         }
-        Ok(Self { tls })
+        Ok(Self { tls, login: RwLock::default() })
+    }
+
+    /// Takes another user and password for further connections.
+    pub(super) fn renew_login(&self, login: &RedisConnectionInfo) {
+        *self.login.write().unwrap_or_else(PoisonError::into_inner) = Some(login.clone());
+    }
+
+    /// Returns the settings of a connection, with the newest login where one is used at all.
+    fn settings(&self, node: &ConnectionInfo) -> RedisConnectionInfo {
+        let settings = node.redis_settings().clone();
+        let login = self.login.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(login) = login.as_ref().filter(|_| settings.password().is_some()) else {
+            return settings;
+        };
+        let password = login.password().unwrap_or_default();
+        let settings = settings.set_password(password);
+        match login.username() {
+            Some(user) => settings.set_username(user),
+            None => settings,
+        }
     }
 
     /// Connects to a node, with a response time-out of `patience`.
@@ -122,9 +144,9 @@ impl Dialer {
         };
         in_time(async {
             let stream = stream(node.addr(), tls).await?;
-            let settings = node.redis_settings();
+            let settings = self.settings(node);
             let (connection, driver) =
-                MultiplexedConnection::new_with_config(settings, stream, config).await?;
+                MultiplexedConnection::new_with_config(&settings, stream, config).await?;
             Ok(NodeConnection::new(connection, driver))
         })
         .await

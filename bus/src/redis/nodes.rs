@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use redis::aio::AsyncPushSender;
-use redis::{ConnectionAddr, ConnectionInfo, RedisError, RedisResult, Value};
+use redis::{ConnectionAddr, ConnectionInfo, RedisConnectionInfo, RedisError, RedisResult, Value};
 
 use super::cluster::Cluster;
 use super::dial::Dialer;
@@ -77,6 +77,11 @@ impl Nodes {
     /// Returns the address for logs, without user and password.
     pub(super) fn place(&self) -> String {
         self.address.place()
+    }
+
+    /// Takes another user and password for further connections.
+    pub(super) fn renew_login(&self, login: &RedisConnectionInfo) {
+        self.dialer.renew_login(login);
     }
 
     /// Connects to the server that holds a slot, with a response time-out of `patience`.

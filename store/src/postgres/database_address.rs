@@ -49,7 +49,7 @@ pub(super) struct DatabaseAddress {
 }
 
 /// One server.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct ServerAddress {
     pub(super) options: PgConnectOptions,
     /// The host and the port for people.

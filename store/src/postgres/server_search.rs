@@ -7,6 +7,7 @@
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
@@ -25,7 +26,7 @@ const LEAST_TIME: Duration = Duration::from_secs(1);
 /// The servers of one URL, and the one in use.
 #[derive(Debug)]
 pub(super) struct ServerSearch {
-    pub(super) address: DatabaseAddress,
+    address: RwLock<Arc<DatabaseAddress>>,
     current: AtomicUsize,
 }
 
@@ -41,18 +42,30 @@ pub(super) struct NoServer {
 impl ServerSearch {
     pub(super) fn new(url: &str) -> Result<Self, StoreConnectError> {
         let address = DatabaseAddress::parse(url).map_err(StoreConnectError::BadUrl)?;
-        Ok(Self { address, current: AtomicUsize::new(0) })
+        Ok(Self { address: RwLock::new(Arc::new(address)), current: AtomicUsize::new(0) })
+    }
+
+    /// Takes another URL for further connections.
+    pub(super) fn renew(&self, url: &str) -> Result<(), StoreConnectError> {
+        let address = DatabaseAddress::parse(url).map_err(StoreConnectError::BadUrl)?;
+        *self.address.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(address);
+        Ok(())
+    }
+
+    pub(super) fn address(&self) -> Arc<DatabaseAddress> {
+        Arc::clone(&self.address.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Connects to the first server that takes changes, within this time for all.
     pub(super) async fn find(&self, all: Duration) -> Result<PgConnection, NoServer> {
-        let count = u32::try_from(self.address.servers.len()).unwrap_or(u32::MAX);
+        let address = self.address();
+        let count = u32::try_from(address.servers.len()).unwrap_or(u32::MAX);
         let each = (all / count).max(LEAST_TIME);
-        let each = self.address.connect_timeout.unwrap_or(each).min(each);
-        let is_choosy = self.address.must_write || self.address.servers.len() > 1;
+        let each = address.connect_timeout.unwrap_or(each).min(each);
+        let is_choosy = address.must_write || address.servers.len() > 1;
         let mut readable = None;
         let mut reasons = Vec::new();
-        for (index, server) in self.address.servers.iter().enumerate() {
+        for (index, server) in address.servers.iter().enumerate() {
             let opened = timeout(each, open(server, is_choosy)).await;
             match opened.unwrap_or_else(|_| Err(silence())) {
                 Ok((connection, true)) => return Ok(self.choose(index, connection)),
@@ -61,7 +74,7 @@ impl ServerSearch {
                     readable.get_or_insert((index, connection));
                 }
                 Err(error) => {
-                    let at_start = failure::of_connecting(&self.address, server, &error);
+                    let at_start = failure::of_connecting(&address, server, &error);
                     if let StoreConnectError::Refused(_) = at_start {
                         return Err(NoServer { at_start, running: refusal(&error) });
                     }
@@ -70,10 +83,8 @@ impl ServerSearch {
             }
         }
         match readable {
-            Some((index, connection)) if !self.address.must_write => {
-                Ok(self.choose(index, connection))
-            }
-            _ => Err(self.nothing(reasons)),
+            Some((index, connection)) if !address.must_write => Ok(self.choose(index, connection)),
+            _ => Err(nothing(&address, reasons)),
         }
     }
 
@@ -83,11 +94,11 @@ impl ServerSearch {
         at_most: Duration,
     ) -> Result<PgConnection, StoreConnectError> {
         let server = self.current();
-        let opened = timeout(at_most, open(server, false)).await;
+        let opened = timeout(at_most, open(&server, false)).await;
         opened
             .unwrap_or_else(|_| Err(silence()))
             .map(|(connection, _)| connection)
-            .map_err(|error| failure::of_connecting(&self.address, server, &error))
+            .map_err(|error| failure::of_connecting(&self.address(), &server, &error))
     }
 
     fn choose(&self, index: usize, connection: PgConnection) -> PgConnection {
@@ -95,22 +106,10 @@ impl ServerSearch {
         connection
     }
 
-    fn nothing(&self, reasons: Vec<(&ServerAddress, String, Option<StoreError>)>) -> NoServer {
-        let is_one = reasons.len() == 1;
-        let said = reasons.iter().map(|(server, said, _)| {
-            if is_one { said.clone() } else { format!("{}: {said}", server.place) }
-        });
-        let said = said.collect::<Vec<_>>().join("; ");
-        let place = self.address.place();
-        let at_start = StoreConnectError::Unreachable(format!("cannot reach {place}: {said}"));
-        let running = reasons.into_iter().find_map(|(_, _, running)| running);
-        NoServer { at_start, running: running.unwrap_or(StoreError::Unavailable(said)) }
-    }
-
     /// The options of further connections to the server in use. If it may have no TLS, they demand
     /// TLS nevertheless: see [`ServerSearch::without_tls`].
     pub(super) fn options(&self) -> PgConnectOptions {
-        self.current().options.clone()
+        self.current().options
     }
 
     /// The options of one connection without TLS, once the server was asked what it wants to be
@@ -120,19 +119,23 @@ impl ServerSearch {
         if !server.is_opportunistic {
             return Ok(None);
         }
-        clear_text::safe(server).await.map(Some)
+        clear_text::safe(&server).await.map(Some)
     }
 
-    fn current(&self) -> &ServerAddress {
-        &self.address.servers[self.current.load(Ordering::Acquire)]
+    fn current(&self) -> ServerAddress {
+        let address = self.address();
+        // Another URL may name fewer servers.
+        let current = address.servers.get(self.current.load(Ordering::Acquire));
+        current.unwrap_or(&address.servers[0]).clone()
     }
 
     /// Reads the files with certificates and keys, because sqlx names none of them in its errors,
     /// and takes a file without any certificate for no authority at all.
     pub(super) fn check_files(&self) -> Result<(), StoreConnectError> {
-        for (setting, path) in &self.address.files {
+        let address = self.address();
+        for (setting, path) in &address.files {
             check_file(setting, path).map_err(|why| {
-                let place = self.address.place();
+                let place = address.place();
                 StoreConnectError::Refused(format!(
                     "cannot use {place}: {} of {setting} in DATABASE_URL: {why}",
                     path.display()
@@ -141,6 +144,24 @@ impl ServerSearch {
         }
         Ok(())
     }
+}
+
+fn nothing(
+    address: &DatabaseAddress,
+    reasons: Vec<(&ServerAddress, String, Option<StoreError>)>,
+) -> NoServer {
+    let is_one = reasons.len() == 1;
+    let said =
+        reasons.iter().map(
+            |(server, said, _)| {
+                if is_one { said.clone() } else { format!("{}: {said}", server.place) }
+            },
+        );
+    let said = said.collect::<Vec<_>>().join("; ");
+    let place = address.place();
+    let at_start = StoreConnectError::Unreachable(format!("cannot reach {place}: {said}"));
+    let running = reasons.into_iter().find_map(|(_, _, running)| running);
+    NoServer { at_start, running: running.unwrap_or(StoreError::Unavailable(said)) }
 }
 
 fn check_file(setting: &str, path: &Path) -> Result<(), String> {

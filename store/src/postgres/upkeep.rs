@@ -16,7 +16,7 @@ use super::liveness::{HEARING, PUBLISHER};
 use super::migrating::MIGRATIONS;
 use crate::migrations::{newest, outdated};
 use crate::row_values::{get, parse};
-use crate::{Census, Result, Upkeep};
+use crate::{Census, Result, StoreConnectError, Upkeep};
 
 /// The longest wait for the last statements at the end.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -107,6 +107,12 @@ impl Upkeep for Postgres {
     }
 
     async fn checkpoint(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn renew_url(&self, url: &str) -> std::result::Result<(), StoreConnectError> {
+        self.search.renew(url)?;
+        self.pool.set_connect_options(self.search.options());
         Ok(())
     }
 

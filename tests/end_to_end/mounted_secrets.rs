@@ -8,8 +8,9 @@ use galley_tests::json::id;
 use galley_tests::namespace::shared_redis;
 use galley_tests::patience::until;
 use galley_tests::program::Signal;
-use galley_tests::{TestClient, TestStack, signed_token};
+use galley_tests::{RedisServer, TestClient, TestSocket, TestStack, signed_token};
 use serde_json::json;
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 
 /// A second secret of tokens.
 const NEXT: &str = "the next secret of the tests, never of anybody";
@@ -94,4 +95,59 @@ async fn a_hangup_reads_the_secret_of_tokens_again_and_nobody_is_cut_off(
     assert_eq!(status(&next).await, 200);
     let reply = socket.reply(json!({"type": "place", "meal_id": meal})).await;
     socket.until_status(id(&reply["order"]), "COMPLETED").await;
+}
+
+#[tokio::test]
+async fn passwords_of_database_and_redis_change_without_a_restart() {
+    let redis = RedisServer::start().await;
+    let user = ["ACL", "SETUSER", "galley", "on", ">first", "~*", "&*", "+@all"];
+    redis.ask::<()>(&user).await;
+    let mut stack = TestStack::distributed().gateways(0).workers(0).delay("0s").start().await;
+    let mut admin = PgConnection::connect(stack.database_url()).await.expect("a connection");
+    let role = format!("galley_{}", rand::random::<u32>());
+    let mut tell = async |statement: String| {
+        admin.execute(AssertSqlSafe(statement)).await.expect("a statement that is right");
+    };
+    tell(format!("create role {role} superuser login password 'first'")).await;
+    let place = stack.database_url().split_once('@').expect("a user").1.to_owned();
+    let folder = stack.folder().to_owned();
+    let write = |password: &str| {
+        let url = format!("postgres://{role}:{password}@{place}");
+        let database = file(&folder, "database", &url);
+        let url = format!("redis://galley:{password}@127.0.0.1:{}", redis.port);
+        (database, file(&folder, "redis", &url))
+    };
+    let (database, bus) = write("first");
+    let settings = [
+        ("DATABASE_URL", ""),
+        ("REDIS_URL", ""),
+        ("DATABASE_URL_FILE", &*database),
+        ("REDIS_URL_FILE", &*bus),
+    ];
+    let gateway = stack.launch("galley-gateway", &settings);
+    let mut worker = stack.launch("galley-worker", &settings);
+    let client = stack.admit(gateway).await;
+    let (hero, meal) = client.create_hero_and_meal().await;
+    client.place_until(hero, meal, "COMPLETED").await;
+
+    write("second");
+    tell(format!("alter role {role} password 'second'")).await;
+    redis.ask::<()>(&["ACL", "SETUSER", "galley", "resetpass", ">second"]).await;
+    let programs = [&mut stack.gateways[0].program, &mut worker];
+    for program in programs {
+        program.signal(Signal::HUP);
+        program.line("REDIS_URL_FILE").await;
+    }
+    let killed: usize = redis.ask(&["CLIENT", "KILL", "USER", "galley"]).await;
+    assert!(killed > 0, "nobody used the first password");
+    let cut = "select pg_terminate_backend(pid) from pg_stat_activity where usename";
+    tell(format!("{cut} = '{role}'")).await;
+    let query = format!("?hero_id={hero}");
+    let opening = async || TestSocket::open(client.handshake(&query)).await.ok();
+    let mut socket = until("a socket", opening).await;
+    let placed = client.place_at_last(hero, meal).await;
+    socket.until_status(id(&placed), "COMPLETED").await;
+    drop((worker, stack.gateways.pop()));
+    tell(format!("reassign owned by {role} to current_user")).await;
+    tell(format!("drop role {role}")).await;
 }

@@ -72,7 +72,7 @@ async fn every_generated_type_of_the_frames_has_a_name() {
     let document = document.to_str().expect("UTF-8");
     let names = run(&stack, "node", &[&program, &tool(""), document]).await;
     assert!(!names.contains("Anonymous"), "{names}");
-    for name in ["PlaceCommand", "OrderFrame", "ReplyFrame", "ReplyOrderPage", "Meal", "Status"] {
+    for name in ["PlaceCommand", "OrderFrame", "ReplyFrame", "ReplyOrderPage", "Meal", "Reason"] {
         assert!(names.lines().any(|line| line == name), "{name} in {names}");
     }
 }

@@ -85,13 +85,18 @@ impl RawConnection {
 
     /// Upgrades it to a socket, with these headers in addition to the usual ones.
     pub async fn upgrade(&mut self, query: &str, headers: &str) {
+        let answer = self.ask_to_upgrade(query, headers).await;
+        assert_eq!(answer.status, 101, "{answer:?}");
+    }
+
+    /// Like [`RawConnection::upgrade`], for a gateway that may refuse.
+    pub async fn ask_to_upgrade(&mut self, query: &str, headers: &str) -> RawAnswer {
         self.send(
             format!("GET /ws{query} HTTP/1.1\r\nHost: localhost\r\n{UPGRADE}{headers}\r\n")
                 .as_bytes(),
         )
         .await;
-        let answer = self.answer().await;
-        assert_eq!(answer.status, 101, "{answer:?}");
+        self.answer().await
     }
 
     /// Sends bytes.

@@ -62,11 +62,15 @@ impl CheckReport {
             let values = matches.get_raw(id)?.map(|value| value.to_string_lossy());
             let value = values.collect::<Vec<_>>().join(",");
             let variable = arg.get_env().and_then(|name| name.to_str()).unwrap_or_default();
-            let source = match matches.value_source(id)? {
-                ValueSource::CommandLine => format!("--{long}"),
-                ValueSource::EnvVariable => variable.to_owned(),
-                _ if named_file(variable).is_some() => file_variable(variable),
-                _ => "default".to_owned(),
+            let given = matches.value_source(id)?;
+            let source = if given == ValueSource::CommandLine {
+                format!("--{long}")
+            } else if given == ValueSource::EnvVariable {
+                variable.to_owned()
+            } else if named_file(variable).is_some() {
+                file_variable(variable)
+            } else {
+                "default".to_owned()
             };
             let value = if arg.is_hide_env_values_set() && source != "default" {
                 "(hidden)".to_owned()
@@ -141,6 +145,7 @@ impl CheckReport {
 
 /// Checks a gateway or a worker, and prints the report. `settings` is the verdict on settings that
 /// the command line alone cannot judge.
+#[must_use]
 pub fn check(
     command: &Command,
     matches: &ArgMatches,

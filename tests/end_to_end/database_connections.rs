@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use galley_tests::command_output::run;
 use galley_tests::{PostgresServer, TestStack, until};
 
-/// The connections of a PostgreSQL as it comes that are not kept for superusers.
+/// The connections of a `PostgreSQL` as it comes that are not kept for superusers.
 const STOCK: i64 = 97;
 const WORKERS: usize = 20;
 

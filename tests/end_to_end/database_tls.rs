@@ -1,4 +1,4 @@
-//! Connections to PostgreSQL with TLS: every `sslmode`, the certificates of both sides, and a
+//! Connections to `PostgreSQL` with TLS: every `sslmode`, the certificates of both sides, and a
 //! password that is told nobody in clear text.
 
 use std::path::{Path, PathBuf};
@@ -103,9 +103,9 @@ async fn every_sslmode_holds_what_it_says() {
 }
 
 /// Expects one line with the host, the port and the setting.
-fn refused((code, said): (i32, String), host: &str, port: u16, part: &str) {
-    assert_eq!((code, said.lines().count()), (1, 1), "{part}: {said}");
-    for part in [part, &format!("{host}:{port}"), "DATABASE_URL"] {
+fn refused((code, said): (i32, String), host: &str, port: u16, cause: &str) {
+    assert_eq!((code, said.lines().count()), (1, 1), "{cause}: {said}");
+    for part in [cause, &format!("{host}:{port}"), "DATABASE_URL"] {
         assert!(said.contains(part), "{part}: {said}");
     }
 }

@@ -1,4 +1,4 @@
-//! PostgreSQL behind PgBouncer: session mode serves as well as the server itself, and the modes
+//! `PostgreSQL` behind `PgBouncer`: session mode serves as well as the server itself, and the modes
 //! that share sessions are refused.
 
 use galley_tests::command_output::run;

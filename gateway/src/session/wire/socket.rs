@@ -69,7 +69,13 @@ impl Busy {
 #[derive(Debug)]
 pub enum SocketInput {
     Text(String),
-    Binary(Vec<u8>),
+    Binary(
+        #[cfg_attr(
+            not(feature = "conformance"),
+            expect(dead_code, reason = "only /echo reads it")
+        )]
+        Vec<u8>,
+    ),
     /// A ping or pong.
     Control,
     Closed(Closed),

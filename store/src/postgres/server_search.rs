@@ -63,7 +63,7 @@ impl ServerSearch {
         let each = (all / count).max(LEAST_TIME);
         let each = address.connect_timeout.unwrap_or(each).min(each);
         let is_choosy = address.must_write || address.servers.len() > 1;
-        let mut readable = None;
+        let (mut readable, mut refused) = (None, None);
         let mut reasons = Vec::new();
         for (index, server) in address.servers.iter().enumerate() {
             let opened = timeout(each, open(server, is_choosy)).await;
@@ -76,7 +76,9 @@ impl ServerSearch {
                 Err(error) => {
                     let at_start = failure::of_connecting(&address, server, &error);
                     if let StoreConnectError::Refused(_) = at_start {
-                        return Err(NoServer { at_start, running: refusal(&error) });
+                        // Another server may take what this one refuses: a standby that lags
+                        // behind does not know a new database or user yet.
+                        refused.get_or_insert(NoServer { at_start, running: refusal(&error) });
                     }
                     reasons.push((server, failure::said(&error), Some(refusal(&error))));
                 }
@@ -84,7 +86,7 @@ impl ServerSearch {
         }
         match readable {
             Some((index, connection)) if !address.must_write => Ok(self.choose(index, connection)),
-            _ => Err(nothing(&address, reasons)),
+            _ => Err(refused.unwrap_or_else(|| nothing(&address, reasons))),
         }
     }
 

@@ -140,7 +140,9 @@ async fn a_closed_standard_error_ends_nothing() {
 async fn a_log_that_nobody_reads_makes_nobody_wait_and_says_later_what_is_missing() {
     let (galley, mut stderr) = GalleyProcess::start("trace").await;
     until("a lost line", async || {
-        assert_eq!(galley.client.get("/healthz").await.status, 200);
+        for _ in 0..50 {
+            assert_eq!(galley.client.get("/healthz").await.status, 200);
+        }
         (galley.lost().await > 0).then_some(())
     })
     .await;

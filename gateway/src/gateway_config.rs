@@ -192,7 +192,7 @@ impl GatewayConfig {
             .map_err(|error| BindError::Config(format!("--allowed-hosts: {error}")))
     }
 
-    /// What requests pass first.
+    /// Returns the entrance, which every request passes first.
     pub(crate) fn entrance(&self) -> Result<Entrance, BindError> {
         let base = self.base_path.parse();
         let base = base.map_err(|error| BindError::Config(format!("--base-path: {error}")))?;

@@ -25,7 +25,7 @@ pub struct CheckConfig {
     pub check: bool,
 }
 
-/// What a program would use, and what it depends on.
+/// The settings in force of a program, and the answers of its dependencies.
 #[derive(Debug, Default, Serialize)]
 pub struct CheckReport {
     settings: Vec<CheckedSetting>,

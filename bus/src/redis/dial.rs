@@ -98,7 +98,7 @@ impl Dialer {
     pub(super) async fn mistaken_scheme(&self, place: &ConnectionAddr) -> Option<&'static str> {
         timeout(CONNECT_TIMEOUT, async {
             if let ConnectionAddr::Tcp(host, port) = place {
-                // Nobody is trusted: only the attempt counts.
+                // The client trusts nobody, because only the attempt counts.
                 let tls = ClientConfig::builder()
                     .with_root_certificates(RootCertStore::empty())
                     .with_no_client_auth();

@@ -1,4 +1,5 @@
-//! What every request passes first: who calls, as what the service is called, and where to.
+//! The entrance, which every request passes first. It finds the caller, the host that was asked,
+//! and the path within the service.
 
 use std::net::IpAddr;
 

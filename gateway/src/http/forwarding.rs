@@ -13,7 +13,7 @@ use super::host::Host;
 use super::scheme::Scheme;
 use super::trusted_proxies::TrustedProxies;
 
-/// What trusted proxies say about a request.
+/// The caller, the scheme and the host of a request, according to trusted proxies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Forwarding {
     /// The caller: the first address from the right that is not a trusted proxy's.

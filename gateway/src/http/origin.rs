@@ -4,8 +4,9 @@
 //! A browser sends the origin of the page with each request that could do harm. A request from a
 //! page of any other origin is refused before anything is done, whatever its method, and before an
 //! upgrade. The own origin is that of the request as its caller sent it. A proxy may hide it; then
-//! the word of the browser decides, which pages cannot forge (Fetch Metadata, `Sec-Fetch-Site`). CORS lets pages of listed origins read the answers. A request without `Origin` does not
-//! come from a foreign page that could do harm.
+//! the word of the browser decides, which pages cannot forge (Fetch Metadata, `Sec-Fetch-Site`).
+//! CORS lets pages of listed origins read the answers. A request without `Origin` does not come
+//! from a foreign page that could do harm.
 
 use axum::http::request::Parts;
 use axum::http::response::Builder;

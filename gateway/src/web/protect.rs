@@ -45,8 +45,8 @@ const OTHER_ORIGIN: &str = "pages of this origin may not speak to this service; 
                             `Host` with the port, or list the proxy in GALLEY_TRUSTED_PROXIES and let it send `X-Forwarded-Host` and \
                             `X-Forwarded-Proto`; GALLEY_ALLOWED_ORIGINS lists other pages that may";
 
-/// Refuses requests for other hosts, and pages of origins that are not allowed, lets pages of listed ones read the answer, and
-/// adds the headers.
+/// Refuses requests for other hosts, and pages of origins that are not allowed, lets pages of
+/// listed ones read the answer, and adds the headers.
 pub async fn protect(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let mut response = match check(&state, &request) {
         Ok(_) if is_bare(&request) => {

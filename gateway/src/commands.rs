@@ -20,6 +20,8 @@ use galley_store::{
 
 use crate::batcher::{Batcher, PendingVerdict, QueueFull, Writers};
 use crate::hub::Hub;
+use crate::limits::ReadTurn;
+use crate::open_orders::OpenOrders;
 use crate::store_problems::{RETRY_AFTER_MS, no_hero, no_order, problem};
 use crate::update_publisher::UpdatePublisher;
 
@@ -59,6 +61,7 @@ pub struct Commands {
     snapshots: Batcher<SnapshotRequest, Option<Snapshot>>,
     changes: Batcher<ChangesRequest, Changes>,
     states: Batcher<Vec<OrderId>, States>,
+    open_orders: Arc<OpenOrders>,
 }
 
 impl Commands {
@@ -69,6 +72,7 @@ impl Commands {
         store: Arc<dyn Store>,
         bus: SharedBus,
         hub: Hub,
+        open_orders: Arc<OpenOrders>,
     ) -> Self {
         let publisher = UpdatePublisher::start(supervisor, bus, hub);
         let both = (&store, &publisher);
@@ -89,6 +93,7 @@ impl Commands {
             changes: reader(supervisor, CHANGES, &store, |store, requests| store.changes(requests)),
             states: reader(supervisor, STATES, &store, |store, lists| store.states(lists)),
             store,
+            open_orders,
         }
     }
 
@@ -106,15 +111,26 @@ impl Commands {
     }
 
     /// Places an order. The request is queued before this returns: the future only waits for the
-    /// answer.
+    /// answer. Only if the open orders of the hero must be counted first, it is queued afterwards.
     pub fn place(
         &self,
         request: OfHero<PlaceOrder, HeroId>,
     ) -> impl Future<Output = Result<Placed, Problem>> + Send + use<> {
         let hero_id = request.hero_id;
         let meal_id = request.command.meal_id;
-        let answer = self.placements.submit(request);
+        let queued = match self.open_orders.take(hero_id) {
+            Some(order) => Ok((order, self.placements.submit(request))),
+            None => Err(Box::new((self.clone(), request))),
+        };
         async move {
+            let (_order, answer) = match queued {
+                Ok(queued) => queued,
+                Err(waiting) => {
+                    let (commands, request) = *waiting;
+                    let order = commands.open_orders.count(hero_id).await?;
+                    (order, commands.placements.submit(request))
+                }
+            };
             match verdict(answer).await? {
                 PlaceVerdict::Placed(order) => Ok(Placed { order, replayed: false }),
                 PlaceVerdict::Replayed(order) => Ok(Placed { order, replayed: true }),
@@ -159,22 +175,55 @@ impl Commands {
         }
     }
 
-    pub async fn get(&self, request: OfHero<GetOrder>) -> Result<ViewedOrder, Problem> {
+    /// Runs a read of the store. It keeps its turn until it ends, even if nobody waits for it.
+    ///
+    /// # Errors
+    /// A problem of the store.
+    pub async fn read<A, F>(
+        &self,
+        turn: ReadTurn,
+        read: impl FnOnce(Arc<dyn Store>) -> F,
+    ) -> Result<A, Problem>
+    where
+        A: Send + 'static,
+        F: Future<Output = Result<A, StoreError>> + Send + 'static,
+    {
+        let reading = read(Arc::clone(&self.store));
+        let answer = tokio::spawn(async move {
+            let answer = reading.await;
+            drop(turn);
+            answer
+        });
+        answer
+            .await
+            .map_err(|_| Problem::new(ProblemType::Internal))?
+            .map_err(|error| problem(&error))
+    }
+
+    pub async fn get(
+        &self,
+        turn: ReadTurn,
+        request: OfHero<GetOrder>,
+    ) -> Result<ViewedOrder, Problem> {
         let OfHero { hero_id, command: GetOrder { order_id } } = request;
-        let found = self.store.order(order_id).await.map_err(|error| problem(&error))?;
+        let found = self.read(turn, async move |store| store.order(order_id).await).await?;
         found
             .filter(|found| hero_id.is_none_or(|hero_id| hero_id == found.view.order.hero_id))
             .ok_or_else(|| no_order(order_id))
     }
 
     /// Newest first.
-    pub async fn list(&self, request: OfHero<ListOrders>) -> Result<Page<OrderView>, Problem> {
+    pub async fn list(
+        &self,
+        turn: ReadTurn,
+        request: OfHero<ListOrders>,
+    ) -> Result<Page<OrderView>, Problem> {
         let OfHero { hero_id, mut command } = request;
         let limit = command.limit;
         // One order more than requested shows that there is a next page.
         command.limit += 1;
-        let orders = self.store.orders(&OfHero { hero_id, command }).await;
-        let orders = orders.map_err(|error| problem(&error))?;
+        let filter = OfHero { hero_id, command };
+        let orders = self.read(turn, async move |store| store.orders(&filter).await).await?;
         Ok(Page::cut(orders, limit, |view| view.order.id.get()))
     }
 
@@ -189,9 +238,15 @@ impl Commands {
     }
 
     /// Reads the first state of a socket: the orders to show, and the cursor to continue from.
-    pub async fn snapshot(&self, request: SnapshotRequest) -> Result<Snapshot, Problem> {
+    pub async fn snapshot(
+        &self,
+        turn: ReadTurn,
+        request: SnapshotRequest,
+    ) -> Result<Snapshot, Problem> {
         let hero_id = request.hero_id;
-        verdict(self.snapshots.submit(request)).await?.ok_or_else(|| no_hero(hero_id))
+        let answer = verdict(self.snapshots.submit(request)).await;
+        drop(turn);
+        answer?.ok_or_else(|| no_hero(hero_id))
     }
 }
 

@@ -13,7 +13,7 @@ use crate::http::base_path::BasePath;
 use crate::http::entrance::Entrance;
 use crate::http::host::AllowedHosts;
 use crate::http::origin::Origins;
-use crate::limits::RateLimit;
+use crate::limits::{ByteRate, RateLimit};
 
 /// Default shutdown delay on an address that other machines can reach: two health checks of a
 /// common balancer.
@@ -108,8 +108,9 @@ pub struct GatewayConfig {
     #[arg(long, env = "GALLEY_MAX_SOCKET_AGE", default_value = "unlimited", value_parser = age, value_name = "DURATION")]
     pub max_socket_age: Duration,
 
-    /// Commands that one socket may send, as `COUNT/s|min|h [burst COUNT]` or `unlimited`; beyond:
-    /// error `rate-limited` in answer
+    /// Commands that one hero or member of staff may send, over all sockets, and by REST if a token
+    /// names a hero, as `COUNT/s|min|h [burst COUNT]` or `unlimited`; beyond: error or 429
+    /// `rate-limited`
     #[arg(
         long,
         env = "GALLEY_COMMAND_RATE",
@@ -117,6 +118,33 @@ pub struct GatewayConfig {
         value_name = "RATE"
     )]
     pub command_rate: RateLimit,
+
+    /// Bytes of requests with texts to store that one hero or member of staff may send, as
+    /// `SIZE/s|min|h [burst SIZE]` or `unlimited`; 128 bytes of each are free; beyond: error or 429
+    /// `rate-limited`
+    #[arg(
+        long,
+        env = "GALLEY_WRITE_RATE",
+        default_value = "64KiB/s burst 8MiB",
+        value_name = "RATE"
+    )]
+    pub write_rate: ByteRate,
+
+    /// Reads that one caller may have under way, with those that wait for their turn, a number or
+    /// `unlimited`; sixteen times as many without authentication; beyond: error or 429
+    /// `rate-limited`
+    #[arg(long, env = "GALLEY_MAX_READS_PER_CALLER", default_value = "64", value_parser = count, value_name = "COUNT")]
+    pub max_reads_per_caller: usize,
+
+    /// Orders of one hero that have not ended, a number or `unlimited`; beyond: error or 429
+    /// `too-many-open-orders`
+    #[arg(long, env = "GALLEY_MAX_OPEN_ORDERS_PER_HERO", default_value = "100000", value_parser = count, value_name = "COUNT")]
+    pub max_open_orders_per_hero: usize,
+
+    /// Connections that one address (of IPv6: one /64) may hold, sockets included, a number or
+    /// `unlimited`; beyond: closed at once. Connections of `GALLEY_TRUSTED_PROXIES` do not count
+    #[arg(long, env = "GALLEY_MAX_CONNECTIONS_PER_IP", default_value = "unlimited", value_parser = count, value_name = "COUNT")]
+    pub max_connections_per_ip: usize,
 
     /// Requests that one address (of IPv6: one /64) may send, written like the command rate;
     /// beyond: 429. Behind a proxy that is not in `GALLEY_TRUSTED_PROXIES`, every client has the

@@ -9,6 +9,7 @@ mod forwarding;
 pub mod header_list;
 pub mod host;
 mod lingering;
+mod open_connections;
 pub mod origin;
 mod read_ahead;
 mod scheme;
@@ -16,6 +17,7 @@ mod serve;
 mod tracked_stream;
 mod trusted_proxies;
 
+pub use open_connections::OpenConnections;
 pub use serve::{Cut, serve};
 pub use tracked_stream::{AmbiguousLength, TrackedStream};
 pub use trusted_proxies::TrustedProxies;

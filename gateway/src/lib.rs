@@ -16,6 +16,7 @@ mod hub;
 mod leaving;
 mod limits;
 pub mod metrics;
+mod open_orders;
 mod probes;
 mod refusals;
 mod rest;
@@ -44,15 +45,16 @@ use galley_launch::{
 };
 use galley_store::Store;
 use thiserror::Error;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use commands::Commands;
 pub use gateway_config::{Auth, GatewayConfig};
+use http::OpenConnections;
 use hub::Hub;
 use leaving::{GRACE, QUIET};
-use limits::Seats;
+use limits::{CallerLimits, Seats, WaitingSockets};
+use open_orders::OpenOrders;
 use refusals::Refusals;
 use session::opening::authentication::MAX_UNPROVEN;
 use state::{AppState, Parts, Readiness};
@@ -103,7 +105,16 @@ impl Gateway {
         metrics::install();
         let hub = Hub::new(store.cursor_keys().clone());
         let mut supervisor = Supervisor::default();
-        let commands = Commands::start(&mut supervisor, store, Arc::clone(&bus), hub.clone());
+        let limits = CallerLimits::new(
+            (config.command_rate, config.write_rate),
+            config.max_reads_per_caller,
+            store.reads_at_once(),
+            verifier.is_some(),
+        );
+        let open_orders = OpenOrders::new(config.max_open_orders_per_hero, Arc::clone(&store));
+        let bus_of_commands = Arc::clone(&bus);
+        let commands =
+            Commands::start(&mut supervisor, store, bus_of_commands, hub.clone(), open_orders);
         let seats = Seats::new(config.max_sockets, config.max_sockets_per_ip);
         let state = AppState::from(Parts {
             config,
@@ -112,7 +123,8 @@ impl Gateway {
             hosts,
             entrance,
             refusals: Refusals::default(),
-            unproven: Arc::new(Semaphore::new(MAX_UNPROVEN)),
+            unproven: WaitingSockets::new(MAX_UNPROVEN),
+            limits,
             commands,
             totals: totals_cache::TotalsCache::default(),
             bus,
@@ -183,7 +195,9 @@ impl Gateway {
         });
         supervisor.supervise(StopOrder::First, "accept loop", |stop| {
             let entrance = Arc::clone(&state.entrance);
-            http::serve(listener, entrance, router(state.clone()), stop, QUIET.min(drain))
+            let connections = OpenConnections::new(state.config.max_connections_per_ip);
+            let app = router(state.clone());
+            http::serve(listener, entrance, connections, app, stop, QUIET.min(drain))
         });
 
         let told_to_leave = async {

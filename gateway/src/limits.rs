@@ -1,16 +1,29 @@
-//! Limits on what one socket, one address, and all clients together may use of a gateway.
+//! Limits on what one socket, one address, one caller, and all clients together may use of a
+//! gateway.
 //!
 //! A client at a limit is told so, with the time after which to retry, and is counted by [`count`]:
 //! nothing is dropped silently. The memory of a limit is bounded as well, and is released when the
 //! client is gone, for whatever reason.
 
 pub mod address;
+mod bounded_map;
+mod caller_key;
+mod caller_limits;
+mod meters;
 pub mod rate;
+mod read_turns;
 pub mod seats;
+mod waiting_sockets;
 
 pub use address::Address;
-pub use rate::{Meter, RateLimit};
+pub use bounded_map::{BoundedMap, Forgettable};
+pub use caller_key::CallerKey;
+pub use caller_limits::{CallerLimits, too_fast};
+pub use meters::Meters;
+pub use rate::{ByteRate, Meter, RateLimit};
+pub use read_turns::{ReadTurn, ReadTurns};
 pub use seats::{NoSeat, Seat, Seats};
+pub use waiting_sockets::{WaitingPlace, WaitingSockets};
 
 use crate::metrics;
 

@@ -6,7 +6,6 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use galley_bus::SharedBus;
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -18,7 +17,7 @@ use crate::http::entrance::Entrance;
 use crate::http::host::AllowedHosts;
 use crate::http::origin::Origins;
 use crate::hub::Hub;
-use crate::limits::Seats;
+use crate::limits::{CallerLimits, Seats, WaitingSockets};
 use crate::probes::Probes;
 use crate::refusals::Refusals;
 use crate::subscription_health::SubscriptionHealth;
@@ -51,8 +50,9 @@ pub struct Parts {
     pub hosts: AllowedHosts,
     pub entrance: Arc<Entrance>,
     pub refusals: Refusals,
-    /// The permits of sockets that have not presented a token yet.
-    pub unproven: Arc<Semaphore>,
+    /// The places of sockets that have not presented a token yet.
+    pub unproven: Arc<WaitingSockets>,
+    pub limits: CallerLimits,
     pub commands: Commands,
     /// The number of orders in each status, for the staff feed.
     pub totals: TotalsCache,

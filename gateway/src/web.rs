@@ -4,7 +4,7 @@
 //! Every answer above hyper's parser – an unknown path, a wrong method, a panic – is made here or
 //! in a handler, and every one that is an error is a problem.
 
-pub mod allowances;
+mod allowances;
 mod caller;
 pub mod conditions;
 mod content_coding;
@@ -18,6 +18,8 @@ mod refusal;
 pub mod refused_stream;
 pub mod static_file;
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
@@ -26,8 +28,9 @@ use axum::response::{IntoResponse as _, Response};
 use galley_protocol::{Problem, ProblemType};
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::limits::Meters;
 use crate::state::AppState;
-use allowances::{Allowances, allow};
+use allowances::allow;
 pub use caller::Caller;
 pub use refusal::Refusal;
 
@@ -45,9 +48,11 @@ pub fn layers(router: Router<AppState>, state: &AppState) -> Router<AppState> {
         // Together, the outer one first: each call of `layer` puts the routes into one more box,
         // which is cloned for every request.
         .layer((CatchPanicLayer::custom(panic::answer), DefaultBodyLimit::max(MAX_BODY)));
-    let router = match Allowances::new(state.config.rest_rate) {
-        Some(allowances) => router.layer(from_fn_with_state(allowances, allow)),
-        None => router,
+    let rest_rate = state.config.rest_rate;
+    let router = if rest_rate.is_unlimited() {
+        router
+    } else {
+        router.layer(from_fn_with_state(Arc::new(Meters::new(rest_rate)), allow))
     };
     let softened = from_fn(refused_stream::soften);
     router.layer((

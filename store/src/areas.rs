@@ -35,6 +35,8 @@ pub trait Reading {
     async fn orders(&self, filter: &OfHero<ListOrders>) -> Result<Vec<OrderView>>;
     /// Counts the orders by status.
     async fn totals(&self) -> Result<Totals>;
+    /// Counts the orders of a hero that have not ended, up to `at_most`.
+    async fn open_orders(&self, hero_id: HeroId, at_most: usize) -> Result<usize>;
     /// Reads a snapshot for each request (`None` for an unknown hero): with a cursor also the
     /// orders that ended or were deleted since, up to [`MAX_RESUMED`](crate::MAX_RESUMED).
     async fn snapshots(&self, requests: &[SnapshotRequest]) -> Result<Vec<Option<Snapshot>>>;
@@ -54,6 +56,8 @@ pub trait Reading {
 
     /// The cursor of this moment: every change below it is visible to all later reads.
     async fn present(&self) -> Result<ResumeCursor>;
+    /// The number of reads that run at once; further ones wait.
+    fn reads_at_once(&self) -> usize;
     /// The keys that sign the cursors of clients, from memory.
     fn cursor_keys(&self) -> &CursorKeys;
     /// Verifies a client's cursor; [`ResumeCursor::EXPIRED`] if unreadable or of another history.

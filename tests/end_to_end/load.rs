@@ -126,6 +126,17 @@ async fn every_scenario_does_what_it_says_and_loses_nothing() {
 }
 
 #[tokio::test]
+async fn at_its_defaults_a_gateway_refuses_no_order_of_a_scenario() {
+    let stack = TestStack::embedded().delay("10ms..50ms").start().await;
+    for scenario in ["steady", "burst", "slow-readers", "hot-hero", "firehose"] {
+        let words = format!("{scenario} --sockets 100 --duration 3s");
+        let (report, said) = load(stack.client().base(), &words).await;
+        assert!(count(&report, "placed") > 50, "{words}: {report}");
+        assert_eq!((said.code, count(&report, "refused")), (0, 0), "{words}: {report}");
+    }
+}
+
+#[tokio::test]
 async fn a_gateway_that_drops_doubles_or_swaps_frames_is_found_out() {
     for (lie, name) in [
         (Lie::None, ""),

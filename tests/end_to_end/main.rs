@@ -44,6 +44,7 @@ mod edges;
 mod empty_variables;
 mod event_streams;
 mod exit_codes;
+mod fair_callers;
 mod feed_gaps;
 mod foreign_hosts;
 mod forwarded_callers;

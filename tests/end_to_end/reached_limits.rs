@@ -87,8 +87,8 @@ async fn ping_at_once(socket: &mut galley_tests::TestSocket, count: u64) -> Vec<
     done
 }
 
-on_both_deployments!(a_socket_that_commands_too_fast_is_told_so_each_time);
-async fn a_socket_that_commands_too_fast_is_told_so_each_time(stack: StackBuilder) {
+on_both_deployments!(a_hero_that_commands_too_fast_is_told_so_each_time);
+async fn a_hero_that_commands_too_fast_is_told_so_each_time(stack: StackBuilder) {
     let (_stack, client, hero, meal) =
         stack.set("GALLEY_COMMAND_RATE", "1/h burst 3").start_with_hero_and_meal().await;
     let mut socket = client.connect(hero).await;
@@ -114,8 +114,11 @@ async fn a_socket_that_commands_too_fast_is_told_so_each_time(stack: StackBuilde
 
     let order = client.place(hero, meal).await;
     socket.until_status(id(&order), "PENDING").await;
-    let mut other = client.connect(hero).await;
-    assert_eq!(ping_at_once(&mut other, 3).await, [true; 3], "each socket has its own rate");
+    let mut again = client.connect(hero).await;
+    assert_eq!(ping_at_once(&mut again, 1).await, [false], "the rate belongs to the hero");
+    let other = client.create_hero("Other", &[]).await;
+    let mut other = client.connect(other).await;
+    assert_eq!(ping_at_once(&mut other, 3).await, [true; 3], "each hero has its own rate");
 }
 
 #[tokio::test]
@@ -129,7 +132,7 @@ async fn a_socket_that_waits_as_it_is_told_goes_on() {
 }
 
 #[tokio::test]
-async fn a_socket_takes_bursts_of_a_hundred_by_default() {
+async fn a_caller_may_send_bursts_of_a_hundred_by_default() {
     let stack = TestStack::embedded().start().await;
     let mut socket = stack.client().connect_with("").await;
     let done = ping_at_once(&mut socket, 2_000).await;

@@ -1,7 +1,7 @@
 //! Tokens: which are valid, where they are accepted, and how they expire and are renewed.
 
 use galley_tests::json::{id, list, text};
-use galley_tests::{RawConnection, StackBuilder, TestClient, TestSocket, TestStack, signed_token};
+use galley_tests::{StackBuilder, TestClient, TestSocket, TestStack, signed_token};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::client::Request;
@@ -209,32 +209,6 @@ async fn who_is_kept_out_after_its_token_is_told_why() {
         assert_eq!(socket.close_code().await, code, "{refused}");
     }
     assert_eq!(staff.metric("galley_sockets").await, 1);
-}
-
-#[tokio::test]
-async fn the_places_of_sockets_without_a_token_are_bounded_and_come_back() {
-    let stack = TestStack::embedded().with_tokens().start().await;
-    let (hero, _) = stack.staff().create_hero_and_meal().await;
-    let nobody = stack.client();
-    let mut waiting = Vec::new();
-    // In bare bytes, because the first one may wait for 5 s only.
-    loop {
-        let mut connection = RawConnection::open(nobody.base()).await;
-        let answer = connection.ask_to_upgrade("", "").await;
-        if answer.status == 503 {
-            break;
-        }
-        assert_eq!(answer.status, 101, "{answer:?}");
-        waiting.push(connection);
-        assert!(waiting.len() <= 1_024, "more than the bound");
-    }
-    // A client with a token in the header does not occupy one of these places.
-    assert_eq!(stack.hero(hero).connect_with("").await.welcome["hero"]["id"], hero);
-    drop(waiting);
-    galley_tests::until("a place", async || {
-        Box::pin(TestSocket::knock(bare(&nobody, ""))).await.ok()
-    })
-    .await;
 }
 
 #[tokio::test]

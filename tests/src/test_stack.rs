@@ -36,6 +36,7 @@ pub struct StackBuilder {
     seeded: bool,
     postgres: Option<String>,
     redis: Option<String>,
+    files: Option<u32>,
     settings: Vec<(String, String)>,
 }
 
@@ -97,6 +98,12 @@ impl StackBuilder {
     #[must_use]
     pub fn redis(self, url: String) -> Self {
         Self { redis: Some(url), ..self }
+    }
+
+    /// Sets the most files that each process may open.
+    #[must_use]
+    pub fn files(self, files: u32) -> Self {
+        Self { files: Some(files), ..self }
     }
 
     /// Requires tokens.
@@ -346,7 +353,15 @@ impl TestStack {
     }
 
     fn command(&self, program: &str) -> Command {
-        let mut command = command(path_of(program));
+        let mut command = match self.builder.files {
+            None => command(path_of(program)),
+            Some(files) => {
+                let mut shell = command("sh");
+                let limited = format!("ulimit -n {files} && exec \"$0\" \"$@\"");
+                shell.args(["-c", &limited]).arg(path_of(program));
+                shell
+            }
+        };
         command
             .current_dir(self.folder.path())
             .env("GALLEY_LISTEN", "127.0.0.1:0")
@@ -367,6 +382,7 @@ impl StackBuilder {
             seeded: false,
             postgres: None,
             redis: None,
+            files: None,
             settings: Vec::new(),
         }
     }

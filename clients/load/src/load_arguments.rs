@@ -41,8 +41,8 @@ pub struct LoadArguments {
     /// Sockets of staff that watch the whole feed [default: 20 in firehose, else 0]
     #[arg(long, value_name = "COUNT")]
     pub dashboards: Option<usize>,
-    /// Heroes, among whom the sockets are shared out [default: one for each 50 sockets; one for
-    /// each process in hot-hero]
+    /// Heroes, among whom the sockets are shared out [default: one for each 50 sockets and each 25
+    /// orders a second; one for each process in hot-hero]
     #[arg(long, value_name = "COUNT")]
     pub heroes: Option<usize>,
     /// Heroes that order; the sockets of the others only listen [default: all]
@@ -55,9 +55,9 @@ pub struct LoadArguments {
     /// [default: by scenario]
     #[arg(long, value_name = "PER_S|max", value_parser = parse_pace)]
     pub rate: Option<OrderRate>,
-    /// Transport used to place orders
-    #[arg(long, value_enum, default_value_t = Over::Socket)]
-    pub over: Over,
+    /// Transport used to place orders [default: rest in hot-hero, else socket]
+    #[arg(long, value_enum)]
+    pub over: Option<Over>,
     /// Connections that place orders over REST
     #[arg(long, value_name = "COUNT", default_value_t = 64)]
     pub connections: usize,
@@ -169,6 +169,14 @@ pub enum Over {
     Socket,
     /// Connections of their own
     Rest,
+}
+
+impl LoadArguments {
+    /// The transport used to place orders. Over sockets a gateway takes few commands of one hero.
+    pub fn over(&self) -> Over {
+        let is_hot = self.scenario == Scenario::HotHero;
+        self.over.unwrap_or(if is_hot { Over::Rest } else { Over::Socket })
+    }
 }
 
 impl Scenario {

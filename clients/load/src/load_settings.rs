@@ -14,6 +14,10 @@ use crate::system_limits;
 
 /// Default sockets of one hero; a gateway allows 64.
 const SOCKETS_OF_A_HERO: usize = 50;
+/// Default orders of one hero, a second and at once; a gateway takes 50 commands a second, and 100
+/// at once.
+const ORDERS_OF_A_HERO: f64 = 25.0;
+const BURST_OF_A_HERO: usize = 50;
 /// Meals that the test creates and orders.
 pub const MEALS: usize = 10;
 
@@ -65,14 +69,15 @@ impl LoadSettings {
         let slow_permille = arguments.slow.map_or(only(Scenario::SlowReaders, 200), permille);
         let rate = arguments.rate.unwrap_or(OrderRate::PerSecond(rate));
         let places = rate != OrderRate::PerSecond(0.0) || burst > 0;
-        let rest = (places && arguments.over == Over::Rest).then_some(arguments.connections);
+        let rest = (places && arguments.over() == Over::Rest).then_some(arguments.connections);
         let connections = sockets + dashboards + rest.unwrap_or(0);
         let processes = system_limits::processes(connections, arguments.processes)?;
         let fewest = processes;
         let by_default = if scenario == Scenario::HotHero {
             fewest
         } else {
-            sockets.div_ceil(SOCKETS_OF_A_HERO).max(fewest)
+            let of_sockets = sockets.div_ceil(SOCKETS_OF_A_HERO);
+            of_sockets.max(heroes_for(rate, burst).min(sockets)).max(fewest)
         };
         let heroes = arguments.heroes.unwrap_or(by_default);
         let ordering = if places { arguments.ordering.unwrap_or(heroes) } else { 0 };
@@ -173,6 +178,16 @@ impl LoadSettings {
         let own = |number| heroes.iter().skip(number).step_by(engines).copied().collect();
         (0..engines).map(|number| plan(number, own(number))).collect()
     }
+}
+
+/// Returns the number of heroes that may place so many orders.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a positive rate")]
+fn heroes_for(rate: OrderRate, burst: usize) -> usize {
+    let steady = match rate {
+        OrderRate::PerSecond(rate) => (rate / ORDERS_OF_A_HERO).ceil() as usize,
+        OrderRate::Max => 1,
+    };
+    steady.max(burst.div_ceil(BURST_OF_A_HERO))
 }
 
 /// Returns TLS of the gateways; `None` if they are at `http://`.

@@ -218,7 +218,7 @@ fn asked_for(arguments: &LoadArguments, settings: &LoadSettings) -> Value {
         "burst": settings.burst.map(|burst| json!({"orders": burst.what, "every_ms": burst.period})),
         "storm": settings.storm.map(|storm| json!({"permille": storm.what, "every_ms": storm.period})),
         "slow_permille": settings.slow_permille,
-        "over": if arguments.over == Over::Rest { "rest" } else { "socket" },
+        "over": if arguments.over() == Over::Rest { "rest" } else { "socket" },
         "connections": settings.rest,
         "processes": settings.processes,
         "duration_s": arguments.duration.as_secs_f64(),

@@ -2,6 +2,7 @@
 //! cannot select another algorithm. The signature is checked before header and payload are parsed.
 
 use std::fmt;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ const AUDIENCE: &str = "galley";
 pub struct Claims {
     /// The owner of the token.
     pub who: Who,
+    /// A hash of `sub`, which tells one member of staff from another.
+    pub subject: u64,
     /// Expiry, in seconds since the epoch.
     pub expires: u64,
 }
@@ -124,7 +127,13 @@ fn judge(payload: &JwtPayload, now: u64) -> Result<Claims, TokenRejection> {
     if now.saturating_add(LEEWAY) < begins {
         return Err(TokenRejection::NotYet);
     }
-    Ok(Claims { who, expires })
+    Ok(Claims { who, subject: subject(payload.sub.as_deref()), expires })
+}
+
+fn subject(sub: Option<&str>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    sub.hash(&mut hasher);
+    hasher.finish()
 }
 
 impl TokenRejection {
@@ -177,7 +186,7 @@ mod tests {
     use galley_protocol::jwt::{Who, mint, now};
     use hmac::Mac as _;
 
-    use super::{Claims, LEEWAY, TokenRejection, Verifier};
+    use super::{Claims, LEEWAY, TokenRejection, Verifier, subject};
 
     const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 
@@ -273,16 +282,19 @@ mod tests {
 
     #[test]
     fn claims_are_whole_and_in_time() {
-        let good = |who| Ok(Claims { who, expires: 2_000 });
+        let good = |who, sub| Ok(Claims { who, subject: subject(sub), expires: 2_000 });
         assert_eq!(
             claims(r#"{"role":"hero","sub":"7","exp":2000.9,"nbf":1000,"iat":1,"x":{}}"#),
-            good(hero(7))
+            good(hero(7), Some("7"))
         );
         assert_eq!(
             claims(r#"{"role":"staff","sub":"ada","exp":2000,"aud":"galley"}"#),
-            good(Who::Staff)
+            good(Who::Staff, Some("ada"))
         );
-        assert_eq!(claims(r#"{"role":"staff","exp":2000,"aud":["x","galley"]}"#), good(Who::Staff));
+        assert_eq!(
+            claims(r#"{"role":"staff","exp":2000,"aud":["x","galley"]}"#),
+            good(Who::Staff, None)
+        );
         for wrong in [
             r#"{"role":"hero","sub":"7"}"#,
             r#"{"role":"hero","exp":2000}"#,

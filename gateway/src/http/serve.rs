@@ -1,6 +1,6 @@
 //! Called once by the gateway. A client that sends its request head slowly or not at all is
-//! disconnected. The buffers of a connection are bounded. Running out of file descriptors only
-//! slows accepting down. A stop loses no request that is on its way. A connection that was upgraded
+//! disconnected. The buffers of a connection are bounded. When files run out, connections without a
+//! request make room for others. A stop loses no request that is on its way. A connection that was upgraded
 //! is not managed here any more: the code that upgraded it must end it.
 //!
 //! Sessions take the `TokioIo<TrackedStream>` back out of the upgrade, so it must not be wrapped again.
@@ -25,7 +25,9 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use super::entrance::Entrance;
-use super::tracked_stream::{AmbiguousLength, ConnectionProgress, TrackedStream};
+use super::open_connections::{OpenConnection, OpenConnections};
+use super::tracked_stream::{AmbiguousLength, TrackedStream};
+use crate::limits::Seat;
 use crate::metrics;
 
 /// Bound of a request head, and of unsent answer before more of the body is requested, in bytes.
@@ -53,6 +55,7 @@ const UPKEEP: Duration = Duration::from_secs(5);
 pub async fn serve(
     mut listener: Listener,
     entrance: Arc<Entrance>,
+    open: Arc<OpenConnections>,
     app: Router,
     stop: CancellationToken,
     quiet: Duration,
@@ -60,8 +63,21 @@ pub async fn serve(
     let connections = TaskTracker::new();
     let end = CancellationToken::new();
     let _cut = end.clone().drop_guard();
-    let serve = |accepted| {
-        let life = ConnectionLife { stop: stop.clone(), end: end.clone(), quiet };
+    let serve = |accepted: Accepted| {
+        // A trusted proxy holds the connections of many clients.
+        let seat = if entrance.proxies.is_peer(accepted.peer.ip(), accepted.transport) {
+            None
+        } else {
+            let Some(seat) = open.seat(accepted.peer.ip().into()) else { return };
+            Some(seat)
+        };
+        let life = ConnectionLife {
+            open: open.add(&accepted.stream),
+            seat,
+            stop: stop.clone(),
+            end: end.clone(),
+            quiet,
+        };
         connections.spawn(connection(accepted, Arc::clone(&entrance), app.clone(), life));
     };
     let mut upkeep = interval(UPKEEP);
@@ -87,6 +103,7 @@ pub async fn serve(
             }
             Err(error) => {
                 tracing::warn!(%error, ?pause, "cannot accept connections");
+                open.make_room();
                 tokio::select! {
                     () = stop.cancelled() => break,
                     () = sleep(pause) => pause = (pause * 2).min(ACCEPT_PAUSE.1),
@@ -100,6 +117,8 @@ pub async fn serve(
 }
 
 struct ConnectionLife {
+    open: OpenConnection,
+    seat: Option<Seat>,
     /// Ends it with its next answer.
     stop: CancellationToken,
     /// Cuts it at once.
@@ -118,7 +137,7 @@ async fn connection(
     accepted: Accepted,
     entrance: Arc<Entrance>,
     app: Router,
-    ConnectionLife { stop, end, quiet }: ConnectionLife,
+    ConnectionLife { open, seat, stop, end, quiet }: ConnectionLife,
 ) {
     if let Err(error) = set_options(&accepted) {
         tracing::debug!(%error, "a client left while it was accepted");
@@ -126,7 +145,7 @@ async fn connection(
     }
     let Accepted { stream, peer, transport } = accepted;
     let cut = Cut(CancellationToken::new());
-    let progress = ConnectionProgress::default();
+    let OpenConnection { progress, unwanted, .. } = &open;
     let service = service_fn(|mut request: hyper::Request<Incoming>| {
         let serving = progress.serve(request.body());
         entrance.enter(&mut request, peer.ip(), transport);
@@ -135,7 +154,7 @@ async fn connection(
             request.extensions_mut().insert(AmbiguousLength);
         }
         let answered = app.clone().oneshot(request.map(|body| Body::new(progress.arriving(body))));
-        let (stop, progress) = (&stop, &progress);
+        let stop = &stop;
         async move {
             let mut response = answered.await?;
             // The router lists the methods of its routes; `OPTIONS` has none and is answered too.
@@ -158,13 +177,18 @@ async fn connection(
         // The buffer alone is not an exact bound: after it was enlarged it may have room left.
         .max_header_size(MAX_BUFFER)
         .max_buf_size(MAX_BUFFER)
-        .serve_connection(TokioIo::new(TrackedStream::new(stream, progress.clone())), service)
+        .serve_connection(TokioIo::new(TrackedStream::new(stream, progress.clone(), seat)), service)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let serving = async {
         tokio::select! {
             ended = connection.as_mut() => return ended,
             () = stop.cancelled() => progress.leave(quiet),
+            () = unwanted.cancelled() => {
+                if !progress.is_serving() {
+                    return Ok(()); // dropping the connection closes it
+                }
+            }
         }
         // `graceful_shutdown` would close an idle connection at once, although a request may be on
         // its way.
@@ -216,7 +240,7 @@ mod tests {
     use tokio::task::JoinHandle;
     use tokio_util::sync::CancellationToken;
 
-    use super::{MAX_BUFFER, serve};
+    use super::{MAX_BUFFER, OpenConnections, serve};
     use crate::http::tracked_stream::{HEAD_TIMEOUT, IDLE_TIMEOUT};
 
     const QUIET: Duration = Duration::from_millis(500);
@@ -246,7 +270,14 @@ mod tests {
         let address = listener.to_string().trim_start_matches("http://").to_owned();
         let stop = CancellationToken::new();
         let app = Router::new().route("/slow", slow).route("/fast", get(async || "done"));
-        let serving = tokio::spawn(serve(listener, Arc::default(), app, stop.clone(), QUIET));
+        let serving = tokio::spawn(serve(
+            listener,
+            Arc::default(),
+            OpenConnections::new(usize::MAX),
+            app,
+            stop.clone(),
+            QUIET,
+        ));
         let client = TcpStream::connect(address).await.expect("a connection");
         TestServer { client, began, release, stop, serving }
     }
@@ -431,6 +462,7 @@ mod tests {
         let serving = tokio::spawn(serve(
             listener,
             Arc::default(),
+            OpenConnections::new(usize::MAX),
             Router::new().route("/", get(async || "done")),
             stop,
             QUIET,

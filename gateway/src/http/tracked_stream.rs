@@ -23,7 +23,8 @@ use tokio::time::{Instant, Sleep, sleep};
 use super::bare;
 use super::lingering::Lingering;
 use super::read_ahead::{CHUNKED, ReadAhead};
-use crate::limits;
+use crate::limits::rate::now;
+use crate::limits::{self, Seat};
 
 /// Longest time from the first byte of a request head to its end, and from the start of a
 /// connection to its first byte.
@@ -47,6 +48,8 @@ pub struct TrackedStream {
     ahead: ReadAhead,
     /// The end of a connection whose client still sends.
     lingering: Option<Lingering>,
+    /// The seat of the connection among those of its address, if these count.
+    seat: Option<Seat>,
 }
 
 /// Extension of a request that had both `Content-Length` and `Transfer-Encoding`.
@@ -66,6 +69,8 @@ struct Known {
     is_sending: AtomicBool,
     /// True if its head had two lengths.
     is_ambiguous: AtomicBool,
+    /// The end of the last answer, on the clock of [`now`]; 0 before the first.
+    answered: AtomicU64,
     /// How long the connection may be idle, set when the gateway leaves.
     quiet: OnceLock<Duration>,
 }
@@ -100,7 +105,7 @@ pub struct TrackedBody {
 }
 
 impl TrackedStream {
-    pub fn new(stream: TcpStream, progress: ConnectionProgress) -> Self {
+    pub fn new(stream: TcpStream, progress: ConnectionProgress, seat: Option<Seat>) -> Self {
         let deadline = Box::pin(sleep(HEAD_TIMEOUT));
         Self {
             stream,
@@ -111,12 +116,13 @@ impl TrackedStream {
             refusal: None,
             ahead: ReadAhead::default(),
             lingering: None,
+            seat,
         }
     }
 
-    /// Returns the stream, for the protocol of an upgrade.
-    pub fn into_stream(self) -> TcpStream {
-        self.stream
+    /// Returns the stream and its seat, for the protocol of an upgrade.
+    pub fn into_stream(self) -> (TcpStream, Option<Seat>) {
+        (self.stream, self.seat)
     }
 
     /// Sets the deadline if the connection has reached another stage.
@@ -206,6 +212,11 @@ impl ConnectionProgress {
         self.stage() == RequestStage::Serving
     }
 
+    /// Returns the end of the last answer, on the clock of [`now`]; 0 before the first.
+    pub fn idle_since(&self) -> u64 {
+        self.0.answered.load(Ordering::Relaxed)
+    }
+
     fn stage(&self) -> RequestStage {
         match self.0.stage.load(Ordering::Relaxed) {
             0 => RequestStage::Idle,
@@ -227,7 +238,9 @@ impl Serving {
 
 impl Drop for Serving {
     fn drop(&mut self) {
-        self.0.set(RequestStage::Idle);
+        let progress = &self.0;
+        progress.0.answered.store(now(), Ordering::Relaxed);
+        progress.set(RequestStage::Idle);
     }
 }
 
@@ -400,7 +413,7 @@ mod tests {
         let client = std::net::TcpStream::connect(listener.local_addr().expect("an address"))
             .expect("a connection");
         let (stream, _) = listener.accept().await.expect("a connection");
-        let mut line = TrackedStream::new(stream, ConnectionProgress::default());
+        let mut line = TrackedStream::new(stream, ConnectionProgress::default(), None);
         assert_eq!(read(&mut line).await, Poll::Pending, "nothing came yet");
         advance(HEAD_TIMEOUT).await;
         (line, client)

@@ -5,10 +5,15 @@ use std::str::FromStr;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
+use bytesize::ByteSize;
 use thiserror::Error;
+
+use super::bounded_map::Forgettable;
 
 /// Maximum of the count and of the burst of a rate.
 const MAX_COUNT: u32 = 1_000_000;
+/// Minimum and maximum of a rate of bytes and of its burst.
+const BYTES: std::ops::RangeInclusive<u32> = 1_024..=1_000_000_000;
 
 /// A number of requests in a time, and a burst: the number at once after an idle time. Written
 /// `50/s burst 100`, `600/min` or `unlimited`. The default burst is what two seconds allow.
@@ -19,12 +24,22 @@ pub struct RateLimit {
     burst: u32,
 }
 
+/// A number of bytes in a time, and a burst, written `64KiB/s burst 8MiB` or `unlimited`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ByteRate(pub RateLimit);
+
 /// The text is not a rate.
 #[derive(Clone, Copy, Debug, Error)]
-#[error(
-    "must be like `50/s`, `50/s burst 100`, `600/min` or `unlimited`, each number from 1 to {MAX_COUNT}"
-)]
-pub struct NoRate;
+pub enum NoRate {
+    #[error(
+        "must be like `50/s`, `50/s burst 100`, `600/min` or `unlimited`, each number from 1 to {MAX_COUNT}"
+    )]
+    Count,
+    #[error(
+        "must be like `64KiB/s`, `64KiB/s burst 8MiB` or `unlimited`, each size from 1KiB to 1GB"
+    )]
+    Bytes,
+}
 
 /// The use of a rate by one client, by the generic cell rate algorithm (ITU-T I.371). It keeps only
 /// the moment at which the whole burst is available again.
@@ -67,33 +82,47 @@ impl FromStr for RateLimit {
     type Err = NoRate;
 
     fn from_str(text: &str) -> Result<Self, NoRate> {
+        let number =
+            |text: &str| text.parse().ok().filter(|number| (1..=MAX_COUNT).contains(number));
+        Self::parse(text, MAX_COUNT, number).ok_or(NoRate::Count)
+    }
+}
+
+impl FromStr for ByteRate {
+    type Err = NoRate;
+
+    fn from_str(text: &str) -> Result<Self, NoRate> {
+        let size = |text: &str| {
+            let size = text.parse::<ByteSize>().ok()?.as_u64();
+            u32::try_from(size).ok().filter(|size| BYTES.contains(size))
+        };
+        RateLimit::parse(text, *BYTES.end(), size).map(Self).ok_or(NoRate::Bytes)
+    }
+}
+
+impl RateLimit {
+    fn parse(text: &str, most: u32, number: impl Fn(&str) -> Option<u32>) -> Option<Self> {
         if text == "unlimited" {
-            return Ok(Self::UNLIMITED);
+            return Some(Self::UNLIMITED);
         }
         let mut words = text.split_ascii_whitespace();
-        let (count, unit) = words.next().and_then(|rate| rate.split_once('/')).ok_or(NoRate)?;
+        let (count, unit) = words.next().and_then(|rate| rate.split_once('/'))?;
         let count = number(count)?;
         let second = 1_000_000_000;
         let unit = match unit {
             "s" => second,
             "min" => 60 * second,
             "h" => 3_600 * second,
-            _ => return Err(NoRate),
+            _ => return None,
         };
         let period = unit / u64::from(count);
         let burst = match (words.next(), words.next(), words.next()) {
-            (None, ..) => {
-                u32::try_from((2 * second / period).max(1)).unwrap_or(MAX_COUNT).min(MAX_COUNT)
-            }
+            (None, ..) => u32::try_from((2 * second / period).max(1)).unwrap_or(most).min(most),
             (Some("burst"), Some(burst), None) => number(burst)?,
-            _ => return Err(NoRate),
+            _ => return None,
         };
-        Ok(Self { period, burst })
+        Some(Self { period, burst })
     }
-}
-
-fn number(text: &str) -> Result<u32, NoRate> {
-    text.parse().ok().filter(|number| (1..=MAX_COUNT).contains(number)).ok_or(NoRate)
 }
 
 impl Display for RateLimit {
@@ -106,39 +135,41 @@ impl Display for RateLimit {
 }
 
 impl Meter {
+    /// Takes one request now, if the rate allows it.
     pub fn take(&mut self, rate: RateLimit) -> RateVerdict {
         self.take_at(rate, now())
     }
 
-    /// Returns true if the whole burst is available: the meter is then as good as a new one.
-    #[must_use]
-    pub fn is_whole_at(self, now: u64) -> bool {
-        self.0 <= now
-    }
-
-    /// The moment at which the whole burst is available.
-    #[must_use]
-    pub fn whole_at(self) -> u64 {
-        self.0
-    }
-
     /// Takes one request at a moment of [`now`]'s clock, if the rate allows it.
     pub fn take_at(&mut self, rate: RateLimit, now: u64) -> RateVerdict {
-        // Nanoseconds of the burst in use, and the most of them that leaves room for a request.
+        self.take_many_at(rate, 1, now)
+    }
+
+    /// Takes this many units at once, and the burst if they are more.
+    pub fn take_many_at(&mut self, rate: RateLimit, units: u32, now: u64) -> RateVerdict {
+        let units = units.min(rate.burst);
+        // Nanoseconds of the burst in use, and the most of them that leaves room for the units.
         let used = self.0.saturating_sub(now);
-        let most = rate.period * u64::from(rate.burst - 1);
+        let most = rate.period * u64::from(rate.burst - units);
         if used > most {
             return RateVerdict::Wait(Duration::from_nanos(used - most));
         }
-        let used = used + rate.period;
+        let used = used + rate.period * u64::from(units);
         self.0 = now + used;
-        let left =
-            // Without a limit the period is 0.
-            (most + rate.period - used).checked_div(rate.period).unwrap_or(u64::from(rate.burst));
+        let whole = rate.period * u64::from(rate.burst);
+        // Without a limit the period is 0.
+        let left = (whole - used).checked_div(rate.period).unwrap_or(u64::from(rate.burst));
         RateVerdict::Taken {
             left: u32::try_from(left).unwrap_or(rate.burst),
             whole_in: Duration::from_nanos(used),
         }
+    }
+}
+
+/// A meter with its whole burst is as good as a new one.
+impl Forgettable for Meter {
+    fn as_new_at(&self) -> u64 {
+        self.0
     }
 }
 
@@ -153,7 +184,7 @@ pub fn now() -> u64 {
 mod tests {
     use std::time::Duration;
 
-    use super::{Meter, RateLimit, RateVerdict};
+    use super::{ByteRate, Meter, RateLimit, RateVerdict};
 
     const SECOND: u64 = 1_000_000_000;
 
@@ -184,6 +215,29 @@ mod tests {
         ] {
             assert!(wrong.parse::<RateLimit>().is_err(), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn rates_of_bytes_are_read() {
+        let rate = |text: &str| text.parse::<ByteRate>().map(|rate| rate.0.window().as_secs()).ok();
+        assert_eq!(rate("64KiB/s burst 8MiB"), Some(127), "nanoseconds for a byte are rounded");
+        assert_eq!(rate("1MiB/s"), Some(1), "two seconds, rounded as well");
+        for wrong in ["", "64KiB", "1/s", "2GB/s", "64KiB/s burst", "64KiB/s burst 1", "50/s"] {
+            assert_eq!(rate(wrong), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn many_units_cost_as_much_as_each_of_them() {
+        let (rate, mut meter) = (rate("10/s burst 30"), Meter::default());
+        let mut take = |units, now| meter.take_many_at(rate, units, now);
+        assert!(matches!(take(20, SECOND), RateVerdict::Taken { left: 10, .. }));
+        assert_eq!(take(20, SECOND), RateVerdict::Wait(Duration::from_secs(1)));
+        assert!(matches!(take(20, 2 * SECOND), RateVerdict::Taken { left: 0, .. }));
+        assert!(
+            matches!(take(1_000, 5 * SECOND), RateVerdict::Taken { left: 0, .. }),
+            "more than the burst is possible, when the whole burst is there"
+        );
     }
 
     #[test]

@@ -63,6 +63,13 @@ impl Seats {
     }
 }
 
+impl Seat {
+    #[must_use]
+    pub const fn address(&self) -> Address {
+        self.address
+    }
+}
+
 impl Drop for Seat {
     fn drop(&mut self) {
         let seats = &self.seats;

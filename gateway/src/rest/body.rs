@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use axum::body::{Bytes, HttpBody as _};
 use axum::extract::{FromRequest, OptionalFromRequest, Request};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use galley_protocol::strict::Strict;
 use galley_protocol::{HeroPatch, MealPatch, NewHero, NewMeal, Problem, ProblemType};
 use tokio::time::timeout;
 
+use super::idempotency_header::HEADER;
 use crate::limits;
-use crate::web::{MAX_BODY, Refusal};
+use crate::state::AppState;
+use crate::web::{Caller, MAX_BODY, Refusal};
 
 /// The longest time in which a body may arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -46,25 +48,25 @@ from_json! {
 /// `null`.
 pub struct JsonBody<T>(pub T);
 
-impl<S: Send + Sync, T: FromJson> FromRequest<S> for JsonBody<T> {
+impl<T: FromJson> FromRequest<AppState> for JsonBody<T> {
     type Rejection = Refusal;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Refusal> {
         check_media::<T>(request.headers())?;
-        let body = receive(request, state).await?;
+        let body = receive_and_charge(request, state).await?;
         Ok(Self(T::from_json(parse(&body)?)?))
     }
 }
 
-impl<S: Send + Sync, T: FromJson> OptionalFromRequest<S> for JsonBody<T> {
+impl<T: FromJson> OptionalFromRequest<AppState> for JsonBody<T> {
     type Rejection = Refusal;
 
-    async fn from_request(request: Request, state: &S) -> Result<Option<Self>, Refusal> {
+    async fn from_request(request: Request, state: &AppState) -> Result<Option<Self>, Refusal> {
         let media = check_media::<T>(request.headers());
         if length(&request) > 0 {
             media.clone()?;
         }
-        let body = receive(request, state).await?;
+        let body = receive_and_charge(request, state).await?;
         if body.is_empty() {
             return Ok(None);
         }
@@ -74,12 +76,25 @@ impl<S: Send + Sync, T: FromJson> OptionalFromRequest<S> for JsonBody<T> {
     }
 }
 
+/// Reads the body, and charges it with the other texts of the request that may be stored: the key
+/// and the query. Without authentication nobody pays.
+async fn receive_and_charge(request: Request, state: &AppState) -> Result<Bytes, Problem> {
+    let caller = request.extensions().get::<Caller>().and_then(|caller| caller.token_key());
+    let key = request.headers().get(HEADER).map_or(0, HeaderValue::len);
+    let others = key + request.uri().query().map_or(0, str::len);
+    let body = receive(request).await?;
+    if let Some(caller) = caller {
+        state.limits.write(caller, body.len() + others)?;
+    }
+    Ok(body)
+}
+
 /// Reads the body. One that is announced as too large is not asked for (`Expect: 100-continue`).
-async fn receive<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+async fn receive(request: Request) -> Result<Bytes, Problem> {
     if length(&request) > MAX_BODY as u64 {
         return Err(too_large());
     }
-    match timeout(BODY_TIMEOUT, Bytes::from_request(request, state)).await {
+    match timeout(BODY_TIMEOUT, Bytes::from_request(request, &())).await {
         Ok(Ok(body)) => Ok(body),
         Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
             Err(too_large())
@@ -150,11 +165,11 @@ fn is_json(content_type: &str, merge_patch: bool) -> bool {
 #[cfg(test)]
 mod tests {
     use axum::body::{Body, Bytes};
-    use axum::extract::{FromRequest as _, Request};
+    use axum::extract::Request;
     use futures_util::stream::pending;
-    use galley_protocol::{NewHero, ProblemType};
+    use galley_protocol::ProblemType;
 
-    use super::{JsonBody, is_json};
+    use super::{is_json, receive};
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_does_not_come_is_not_waited_for() {
@@ -163,9 +178,8 @@ mod tests {
             .header("content-type", "application/json")
             .body(body)
             .expect("a request");
-        let refusal =
-            <JsonBody<NewHero>>::from_request(request, &()).await.err().expect("a refusal");
-        assert_eq!(refusal.0.kind, ProblemType::RequestTimeout);
+        let problem = receive(request).await.expect_err("a refusal");
+        assert_eq!(problem.kind, ProblemType::RequestTimeout);
     }
 
     #[test]

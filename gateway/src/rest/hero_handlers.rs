@@ -12,6 +12,7 @@ use super::read_back::ReadBack;
 use super::resource_handlers::{
     self, ChangeRequest, CreateRequest, HandlerResult, ListRequest, ReadRequest, Served,
 };
+use crate::limits::CallerKey;
 use crate::state::AppState;
 use crate::store_problems::no_hero;
 use crate::web::conditions::{IfMatchHeader, IfNoneMatchHeader};
@@ -73,7 +74,7 @@ pub async fn list(request: ListRequest) -> HandlerResult {
     ),
 )]
 pub async fn get(caller: Caller, request: ReadRequest<Hero>) -> HandlerResult {
-    let Id(id) = request.1;
+    let Id(id) = request.2;
     if caller.may_see(id) {
         resource_handlers::get::<Hero>(request).await
     } else {
@@ -137,9 +138,14 @@ pub async fn remove(request: ChangeRequest<Hero>) -> HandlerResult {
 
 /// A hero. The problem is the same for a missing hero and for one that the caller may not see: a
 /// caller does not learn which heroes exist.
-pub async fn visible(state: &AppState, caller: Caller, id: HeroId) -> Result<Hero, Refusal> {
+pub async fn visible(
+    state: &AppState,
+    caller: Caller,
+    key: CallerKey,
+    id: HeroId,
+) -> Result<Hero, Refusal> {
     if caller.may_see(id) {
-        resource_handlers::find(state, id).await
+        resource_handlers::find(state, key, id).await
     } else {
         Err(no_hero(id).into())
     }

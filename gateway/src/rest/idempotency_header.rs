@@ -9,7 +9,7 @@ use galley_store::Creation;
 
 use crate::web::Refusal;
 
-const HEADER: &str = "Idempotency-Key";
+pub const HEADER: &str = "Idempotency-Key";
 
 /// The header of an answer to a repeated request: the resource already existed under its key.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");

@@ -22,6 +22,7 @@ use super::page::{self, limit};
 use super::path_id::Id;
 use super::problems::{OfListing, OfPlacing, OfReadingHero, OfReadingOrder};
 use super::resource_handlers::{location, read_with_hero};
+use crate::limits::CallerKey;
 use crate::state::AppState;
 use crate::store_problems::no_hero;
 use crate::web::Caller;
@@ -140,12 +141,14 @@ pub async fn place(
 pub async fn get(
     State(state): State<AppState>,
     caller: Caller,
+    key: CallerKey,
     Id(order_id): Id<OrderId>,
     _: Params<()>,
     known: IfNoneMatch,
 ) -> Result<Response, Refusal> {
     let request = OfHero { hero_id: caller.hero_id(), command: GetOrder { order_id } };
-    let ViewedOrder { view, hero_version } = state.commands.get(request).await?;
+    let turn = state.limits.reads.take(key).await?;
+    let ViewedOrder { view, hero_version } = state.commands.get(turn, request).await?;
     Ok(read_with_hero(&known, view.order.version, hero_version, &view))
 }
 
@@ -164,6 +167,7 @@ pub async fn get(
 pub async fn list(
     State(state): State<AppState>,
     caller: Caller,
+    key: CallerKey,
     uri: Uri,
     Params(OfHero { hero_id, command }): Params<OfHero<ListOrders>>,
 ) -> Result<Response, Refusal> {
@@ -174,7 +178,8 @@ pub async fn list(
         }
         hero_id => {
             let hero_id = hero_id.or(caller.hero_id());
-            Ok(page::linked(state.commands.list(OfHero { hero_id, command }).await?, &uri))
+            let turn = state.limits.reads.take(key).await?;
+            Ok(page::linked(state.commands.list(turn, OfHero { hero_id, command }).await?, &uri))
         }
     }
 }
@@ -194,10 +199,13 @@ pub async fn list(
 pub async fn of_hero(
     State(state): State<AppState>,
     caller: Caller,
+    key: CallerKey,
     Id(id): Id<HeroId>,
     uri: Uri,
     Params(command): Params<ListOrders>,
 ) -> Result<Response, Refusal> {
-    visible(&state, caller, id).await?;
-    Ok(page::linked(state.commands.list(OfHero { hero_id: Some(id), command }).await?, &uri))
+    visible(&state, caller, key, id).await?;
+    let turn = state.limits.reads.take(key).await?;
+    let request = OfHero { hero_id: Some(id), command };
+    Ok(page::linked(state.commands.list(turn, request).await?, &uri))
 }

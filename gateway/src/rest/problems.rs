@@ -61,7 +61,7 @@ problems! {
     /// Problems of deleting a meal.
     OfRemovingMeal: MealNotFound HasActiveOrders VersionMismatch;
     /// Problems of placing an order.
-    OfPlacing: HeroNotFound MealNotFound IdempotencyKeyReused Overloaded MalformedJson RequestTimeout BodyTooLarge UnsupportedMediaType
+    OfPlacing: HeroNotFound MealNotFound IdempotencyKeyReused TooManyOpenOrders Overloaded MalformedJson RequestTimeout BodyTooLarge UnsupportedMediaType
         ValidationFailed;
     /// Problems of cancelling an order.
     OfCancelling: OrderNotFound AlreadyFinished VersionMismatch Overloaded MalformedJson RequestTimeout BodyTooLarge UnsupportedMediaType

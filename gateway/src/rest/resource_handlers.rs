@@ -1,5 +1,7 @@
 //! The handlers that heroes and meals share, and the answers that show a resource and its version.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, Uri, header};
@@ -12,6 +14,7 @@ use super::idempotency_header::{IdempotencyHeader, created_once};
 use super::page::{self, ListParams};
 use super::path_id::Id;
 use super::read_back::{ReadBack, other_version};
+use crate::limits::CallerKey;
 use crate::state::AppState;
 use crate::store_problems::unknown;
 use crate::web::Refusal;
@@ -28,8 +31,9 @@ pub trait Served: Resource {
 }
 
 pub type CreateRequest = (State<AppState>, Params<()>, IdempotencyHeader);
-pub type ListRequest = (State<AppState>, Uri, Params<ListParams>);
-pub type ReadRequest<R> = (State<AppState>, Id<<R as Resource>::Id>, Params<()>, IfNoneMatch);
+pub type ListRequest = (State<AppState>, CallerKey, Uri, Params<ListParams>);
+pub type ReadRequest<R> =
+    (State<AppState>, CallerKey, Id<<R as Resource>::Id>, Params<()>, IfNoneMatch);
 pub type ChangeRequest<R> = (State<AppState>, Id<<R as Resource>::Id>, Params<()>, IfMatch);
 pub type HandlerResult = Result<Response, Refusal>;
 
@@ -47,20 +51,28 @@ pub async fn create<R: Served>(
 }
 
 /// Answers with a page of heroes or meals.
-pub async fn list<R: Served>((State(state), uri, Params(params)): ListRequest) -> HandlerResult {
+pub async fn list<R: Served>(
+    (State(state), key, uri, Params(params)): ListRequest,
+) -> HandlerResult {
     let (limit, page) = params.into_store();
-    let read = menu::<R>(&state).list(&page).await?;
+    let turn = state.limits.reads.take(key).await?;
+    let read = async move |store: Arc<dyn Store>| R::menu(&*store).list(&page).await;
+    let read = state.commands.read(turn, read).await?;
     Ok(page::answer(read, limit, |one| one.id().into(), &uri))
 }
 
 /// Answers with a hero or a meal, or 304 without a body if the caller has this version.
-pub async fn get<R: Served>((State(state), Id(id), _, known): ReadRequest<R>) -> HandlerResult {
-    let read: R = find(&state, id).await?;
+pub async fn get<R: Served>(
+    (State(state), key, Id(id), _, known): ReadRequest<R>,
+) -> HandlerResult {
+    let read: R = find(&state, key, id).await?;
     Ok(read_tagged(&known, &read.version().etag(), &read))
 }
 
-pub async fn find<R: Served>(state: &AppState, id: R::Id) -> Result<R, Refusal> {
-    menu::<R>(state).get(id).await?.ok_or_else(|| unknown::<R>(id).into())
+pub async fn find<R: Served>(state: &AppState, key: CallerKey, id: R::Id) -> Result<R, Refusal> {
+    let turn = state.limits.reads.take(key).await?;
+    let read = async move |store: Arc<dyn Store>| R::menu(&*store).get(id).await;
+    state.commands.read(turn, read).await?.ok_or_else(|| unknown::<R>(id).into())
 }
 
 /// Sets the fields of the body. Answers 200 with the new state.

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::wire::socket::Socket;
 use super::wire::sse_wire::EventStream;
 use super::wire::{Closed, WireFrame, send_frame};
-use crate::limits::Meter;
+use crate::limits::CallerKey;
 use outgoing::Stream;
 use socket_session::Session;
 
@@ -28,22 +28,22 @@ use socket_session::Session;
 pub struct Connection {
     stream: Stream,
     socket: Socket,
-    /// The part of its rate that the client has used.
-    pace: Meter,
+    /// The unit of its limits.
+    key: CallerKey,
     /// The caller of the token that opened the socket; `None` without authentication.
     who: Option<Who>,
 }
 
 impl Connection {
-    pub fn new(stream: Stream, socket: Socket, who: Option<Who>) -> Self {
-        Self { stream, socket, pace: Meter::default(), who }
+    pub fn new(stream: Stream, socket: Socket, key: CallerKey, who: Option<Who>) -> Self {
+        Self { stream, socket, key, who }
     }
 
     /// The state of a busy client is boxed, and dropped as soon as the client is idle.
     pub async fn run(mut self: Box<Self>) {
         loop {
-            let Self { stream, socket, pace, who } = &mut *self;
-            if let Err(closed) = Box::pin(Session::new(stream, pace, *who).serve(socket)).await {
+            let Self { stream, socket, key, who } = &mut *self;
+            if let Err(closed) = Box::pin(Session::new(stream, *key, *who).serve(socket)).await {
                 return Box::pin(self.socket.close(closed)).await;
             }
             self.become_idle().await;

@@ -7,6 +7,8 @@ use galley_protocol::{HeroId, Problem, ProblemType};
 
 use super::Refusal;
 use crate::auth::Claims;
+use crate::http::entrance::Outside;
+use crate::limits::{Address, CallerKey};
 use crate::state::AppState;
 
 /// The caller of a request: the owner of its token, or anybody if there is no authentication.
@@ -39,6 +41,23 @@ impl Caller {
         self.hero_id().is_none()
     }
 
+    /// The unit of its limits by its token; `None` without authentication.
+    #[must_use]
+    pub fn token_key(self) -> Option<CallerKey> {
+        self.0.map(|claims| match claims.who {
+            Who::Hero(id) => CallerKey::Hero(id),
+            Who::Staff => CallerKey::Staff(claims.subject),
+        })
+    }
+
+    /// The unit of its limits. Without authentication it is the hero of its socket, if any, or else
+    /// its address.
+    #[must_use]
+    pub fn key(self, hero_id: Option<HeroId>, address: Address) -> CallerKey {
+        let without_token = || hero_id.map_or(CallerKey::Address(address), CallerKey::Hero);
+        self.token_key().unwrap_or_else(without_token)
+    }
+
     /// The claims of its token; `None` without authentication.
     #[must_use]
     pub fn claims(self) -> Option<Claims> {
@@ -62,5 +81,17 @@ impl FromRequestParts<AppState> for Caller {
             return Ok(Self::ANYBODY);
         }
         parts.extensions.get().copied().ok_or_else(|| Problem::new(ProblemType::Internal).into())
+    }
+}
+
+/// The unit of the limits of a request.
+impl FromRequestParts<AppState> for CallerKey {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Refusal> {
+        let caller = Caller::from_request_parts(parts, state).await?;
+        let outside = parts.extensions.get::<Outside>();
+        let outside = outside.ok_or_else(|| Problem::new(ProblemType::Internal))?;
+        Ok(caller.key(None, Address::from(outside.address)))
     }
 }

@@ -4,7 +4,7 @@
 //! guard. Without authentication there is no guard at all.
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use galley_protocol::{Problem, ProblemType};
@@ -13,6 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use super::refusal::NO_TOKEN;
 use super::{Caller, Refusal};
 use crate::auth::TokenRejection;
+use crate::limits::CallerKey;
 use crate::refusals::Cause;
 use crate::state::AppState;
 
@@ -72,7 +73,9 @@ pub fn unauthorized(state: &AppState, refused: Option<TokenRejection>) -> Proble
 }
 
 async fn ask(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    admit(identify(&state, request.headers()), request, next).await
+    let caller = identify(&state, request.headers());
+    let caller = caller.and_then(|caller| charge(&state, caller, request.method()));
+    admit(caller, request, next).await
 }
 
 async fn ask_for_staff(State(state): State<AppState>, request: Request, next: Next) -> Response {
@@ -84,6 +87,16 @@ async fn ask_for_staff(State(state): State<AppState>, request: Request, next: Ne
         Err(Problem::new(ProblemType::Forbidden).with_detail("only staff may do this"))
     });
     admit(caller, request, next).await
+}
+
+/// Charges a request of a hero that changes something as a command, like a frame on its sockets.
+fn charge(state: &AppState, caller: Caller, method: &Method) -> Result<Caller, Problem> {
+    match caller.token_key() {
+        Some(hero @ CallerKey::Hero(_)) if !method.is_safe() => {
+            state.limits.command(hero).map(|()| caller)
+        }
+        Some(_) | None => Ok(caller),
+    }
 }
 
 async fn admit(caller: Result<Caller, Problem>, mut request: Request, next: Next) -> Response {

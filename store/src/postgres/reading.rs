@@ -12,14 +12,15 @@
 
 use async_trait::async_trait;
 use galley_protocol::frame::Totals;
-use galley_protocol::{ListOrders, OfHero, OrderId, OrderView, PageCursor, ResumeCursor};
+use galley_protocol::{HeroId, ListOrders, OfHero, OrderId, OrderView, PageCursor, ResumeCursor};
 
 use super::Postgres;
 use super::rows::{by_request, changed, changed_since, clock, first};
 use crate::change_pages::{CHANGES_PAGE, Changes, ChangesOfAll, ChangesRequest, States};
+use crate::codes::active;
 use crate::cursor_keys::CursorKeys;
 use crate::requests::{ViewedOrder, first_id};
-use crate::row_values::{limit, only, order_columns, order_view, order_views, viewed_order};
+use crate::row_values::{limit, only, order_columns, order_view, order_views, parse, viewed_order};
 use crate::snapshot::{MAX_REACH, Snapshot, SnapshotRequest};
 use crate::{Reading, Result};
 
@@ -71,6 +72,24 @@ impl Reading for Postgres {
 
     async fn totals(&self) -> Result<Totals> {
         self.count_orders().await
+    }
+
+    async fn open_orders(&self, hero_id: HeroId, at_most: usize) -> Result<usize> {
+        // An order waits for the answer, so this is a statement of the work.
+        let rows = self.rows(|| {
+            sqlx::query(concat! {
+                "/* open_orders */
+                 select count(*) as open from (
+                     select from orders
+                     where hero_id = $1 and id >= $2 and ", active!(), "
+                     limit $3
+                 ) as counted"
+            })
+            .bind(hero_id.get())
+            .bind(self.low_watermark.get().get())
+            .bind(limit(at_most))
+        });
+        Ok(only(&rows.await?, |row| parse::<i64, usize>(row, "open"))?.unwrap_or_default())
     }
 
     async fn snapshots(&self, requests: &[SnapshotRequest]) -> Result<Vec<Option<Snapshot>>> {
@@ -185,6 +204,10 @@ impl Reading for Postgres {
         let rows = self.read(|| sqlx::query(concat! {"/* present */ select ", clock!()}));
         let rows = rows.await?;
         self.cursor(first(&rows)?, low_watermark).await
+    }
+
+    fn reads_at_once(&self) -> usize {
+        self.shares.reads()
     }
 
     fn cursor_keys(&self) -> &CursorKeys {

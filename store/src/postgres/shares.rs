@@ -48,6 +48,11 @@ impl Shares {
         self.connections
     }
 
+    /// The number of connections for reads.
+    pub(super) const fn reads(&self) -> usize {
+        (self.connections / 2) as usize
+    }
+
     /// Waits for one connection of the share. Returned by dropping it.
     pub(super) async fn take(&self, share: Share) -> OwnedSemaphorePermit {
         let semaphore = match share {

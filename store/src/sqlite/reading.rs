@@ -8,16 +8,17 @@
 use async_trait::async_trait;
 use galley_protocol::frame::Totals;
 use galley_protocol::{
-    ListOrders, OfHero, OrderId, OrderView, PageCursor, ResumeCursor, Timestamp,
+    HeroId, ListOrders, OfHero, OrderId, OrderView, PageCursor, ResumeCursor, Timestamp,
 };
 
 use super::Sqlite;
 use super::rows::changed;
-use super::statements::{json, now};
+use super::statements::{READERS, json, now};
 use crate::change_pages::{CHANGES_PAGE, Changes, ChangesOfAll, ChangesRequest, States};
+use crate::codes::active;
 use crate::cursor_keys::CursorKeys;
 use crate::requests::{ViewedOrder, first_id};
-use crate::row_values::{limit, only, order_columns, order_view, order_views, viewed_order};
+use crate::row_values::{limit, only, order_columns, order_view, order_views, parse, viewed_order};
 use crate::snapshot::{Snapshot, SnapshotRequest};
 use crate::{Reading, Result, StoreError};
 
@@ -64,6 +65,20 @@ impl Reading for Sqlite {
 
     async fn totals(&self) -> Result<Totals> {
         self.count_orders().await
+    }
+
+    async fn open_orders(&self, hero_id: HeroId, at_most: usize) -> Result<usize> {
+        let ask = sqlx::query(concat! {
+            "/* open_orders */
+             select count(*) as open from (
+                 select 1 from orders
+                 where hero_id = ?1 and id >= ?2 and ", active!(), "
+                 limit ?3
+             )"
+        });
+        let ask = ask.bind(hero_id.get()).bind(self.low_watermark.get().get());
+        let rows = self.read(ask.bind(limit(at_most))).await?;
+        Ok(only(&rows, |row| parse::<i64, usize>(row, "open"))?.unwrap_or_default())
     }
 
     async fn snapshots(&self, requests: &[SnapshotRequest]) -> Result<Vec<Option<Snapshot>>> {
@@ -154,6 +169,10 @@ impl Reading for Sqlite {
 
     async fn present(&self) -> Result<ResumeCursor> {
         self.now()
+    }
+
+    fn reads_at_once(&self) -> usize {
+        READERS as usize
     }
 
     fn cursor_keys(&self) -> &CursorKeys {

@@ -21,7 +21,7 @@ use crate::row_values::get;
 use crate::{Result, StoreError, Trouble};
 
 /// The number of reading connections.
-const READERS: u32 = 4;
+pub(super) const READERS: u32 = 4;
 /// The longest wait of a request for a connection and for locks of other programs.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// The longest wait for such a lock in one try; other requests get their turn between tries.

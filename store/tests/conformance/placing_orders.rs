@@ -24,6 +24,21 @@ async fn an_order_begins_as_pending(test: TestStore) {
     assert_eq!(test.order(order.id).await, Some(order));
 }
 
+on_both!(open_orders_of_a_hero_are_counted_up_to_a_bound);
+async fn open_orders_of_a_hero_are_counted_up_to_a_bound(test: TestStore) {
+    let (hero_id, meal_id) = test.guest().await;
+    let other = test.hero("Other", &[]).await.id;
+    let open = async |at_most| test.store.open_orders(hero_id, at_most).await.expect("a count");
+    assert_eq!(open(10).await, 0);
+    let order = test.place(hero_id, meal_id).await;
+    for hero_id in [hero_id, hero_id, other] {
+        test.place(hero_id, meal_id).await;
+    }
+    assert_eq!((open(10).await, open(2).await), (3, 2));
+    test.cancel(cancel(order.id)).await;
+    assert_eq!((open(10).await, open(usize::MAX).await), (2, 2));
+}
+
 on_both!(each_request_of_a_batch_has_its_own_verdict);
 async fn each_request_of_a_batch_has_its_own_verdict(test: TestStore) {
     let (hero_id, meal_id) = test.guest().await;

@@ -383,6 +383,9 @@ impl Reading for Shelf {
     async fn totals(&self) -> Result<Totals> {
         unimplemented!("a worker does not ask this")
     }
+    async fn open_orders(&self, _: HeroId, _: usize) -> Result<usize> {
+        unimplemented!("a worker does not ask this")
+    }
     async fn snapshots(&self, _: &[SnapshotRequest]) -> Result<Vec<Option<Snapshot>>> {
         unimplemented!("a worker does not ask this")
     }
@@ -401,6 +404,9 @@ impl Reading for Shelf {
         unimplemented!("a worker does not ask this")
     }
     async fn present(&self) -> Result<ResumeCursor> {
+        unimplemented!("no worker asks for it")
+    }
+    fn reads_at_once(&self) -> usize {
         unimplemented!("no worker asks for it")
     }
     fn cursor_keys(&self) -> &CursorKeys {

@@ -321,6 +321,7 @@ export interface components {
          * @example /problems/idempotency-key-reused
          * @example /problems/upgrade-required
          * @example /problems/too-many-sockets
+         * @example /problems/too-many-open-orders
          * @example /problems/head-too-large
          * @example /problems/rate-limited
          * @example /problems/internal

@@ -631,6 +631,7 @@ export interface components {
          * @example /problems/idempotency-key-reused
          * @example /problems/upgrade-required
          * @example /problems/too-many-sockets
+         * @example /problems/too-many-open-orders
          * @example /problems/head-too-large
          * @example /problems/rate-limited
          * @example /problems/internal
@@ -779,7 +780,7 @@ export interface operations {
                 };
             };
             /**
-             * @description `rate-limited`: More came in a short time than this socket or address may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds.
+             * @description `rate-limited`: More came in a short time, or at once, than this caller may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds.
              *
              *     `too-many-sockets`: This hero or address holds as many sockets as it may. Close one, or come back later.
              */
@@ -898,7 +899,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `rate-limited`: More came in a short time than this socket or address may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
+            /** @description `rate-limited`: More came in a short time, or at once, than this caller may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
@@ -1045,7 +1046,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `rate-limited`: More came in a short time than this socket or address may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
+            /** @description `rate-limited`: More came in a short time, or at once, than this caller may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
@@ -1149,7 +1150,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `rate-limited`: More came in a short time than this socket or address may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
+            /** @description `rate-limited`: More came in a short time, or at once, than this caller may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
@@ -1304,7 +1305,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `rate-limited`: More came in a short time than this socket or address may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
+            /** @description `rate-limited`: More came in a short time, or at once, than this caller may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
@@ -1413,7 +1414,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `rate-limited`: More came in a short time than this socket or address may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
+            /** @description `rate-limited`: More came in a short time, or at once, than this caller may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
@@ -1575,7 +1576,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `rate-limited`: More came in a short time than this socket or address may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
+            /** @description `rate-limited`: More came in a short time, or at once, than this caller may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
@@ -1675,7 +1676,7 @@ export interface operations {
                 };
             };
             /**
-             * @description `rate-limited`: More came in a short time than this socket or address may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds.
+             * @description `rate-limited`: More came in a short time, or at once, than this caller may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds.
              *
              *     `too-many-sockets`: This hero or address holds as many sockets as it may. Close one, or come back later.
              */
@@ -1785,7 +1786,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `rate-limited`: More came in a short time than this socket or address may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
+            /** @description `rate-limited`: More came in a short time, or at once, than this caller may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
@@ -1875,7 +1876,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `rate-limited`: More came in a short time than this socket or address may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
+            /** @description `rate-limited`: More came in a short time, or at once, than this caller may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
@@ -2025,7 +2026,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `rate-limited`: More came in a short time than this socket or address may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
+            /** @description `rate-limited`: More came in a short time, or at once, than this caller may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
@@ -2129,7 +2130,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `rate-limited`: More came in a short time than this socket or address may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
+            /** @description `rate-limited`: More came in a short time, or at once, than this caller may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
@@ -2287,7 +2288,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `rate-limited`: More came in a short time than this socket or address may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
+            /** @description `rate-limited`: More came in a short time, or at once, than this caller may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
@@ -2396,7 +2397,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `rate-limited`: More came in a short time than this socket or address may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
+            /** @description `rate-limited`: More came in a short time, or at once, than this caller may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
@@ -2556,7 +2557,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `rate-limited`: More came in a short time than this socket or address may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
+            /** @description `rate-limited`: More came in a short time, or at once, than this caller may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
@@ -2667,7 +2668,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `rate-limited`: More came in a short time than this socket or address may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
+            /** @description `rate-limited`: More came in a short time, or at once, than this caller may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
@@ -2822,7 +2823,11 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `rate-limited`: More came in a short time than this socket or address may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
+            /**
+             * @description `rate-limited`: More came in a short time, or at once, than this caller may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds.
+             *
+             *     `too-many-open-orders`: This hero has as many orders that have not ended as it may. This request placed nothing; wait until some have ended, or cancel some.
+             */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
@@ -2930,7 +2935,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `rate-limited`: More came in a short time than this socket or address may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
+            /** @description `rate-limited`: More came in a short time, or at once, than this caller may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
@@ -3091,7 +3096,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `rate-limited`: More came in a short time than this socket or address may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
+            /** @description `rate-limited`: More came in a short time, or at once, than this caller may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
@@ -3255,7 +3260,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `rate-limited`: More came in a short time than this socket or address may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
+            /** @description `rate-limited`: More came in a short time, or at once, than this caller may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
@@ -3352,7 +3357,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `rate-limited`: More came in a short time than this socket or address may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
+            /** @description `rate-limited`: More came in a short time, or at once, than this caller may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */

@@ -11,7 +11,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::hub::{Membership, Outbox, TooMany};
 use crate::leaving::random_moment;
-use crate::limits::{self, Address, NoSeat, Seat};
+use crate::limits::{self, Address, CallerKey, NoSeat, Seat};
 use crate::state::AppState;
 use crate::store_problems::no_hero;
 use crate::web::Caller;
@@ -27,6 +27,8 @@ pub struct Admitted {
     pub role: Role,
     /// The caller that its token names.
     pub caller: Caller,
+    /// The unit of its limits.
+    pub key: CallerKey,
     /// Keeps the gateway from ending before this is dropped.
     pub token: TaskTrackerToken,
 }
@@ -51,7 +53,8 @@ pub fn seat(state: &AppState, address: Address) -> Result<Seat, Problem> {
 }
 
 /// Admits a client. A hero's token already says which hero it is. Problems: `too-many-sockets`,
-/// `draining`, `hero-not-found` (also if the caller may not see it), or one of the database.
+/// `rate-limited`, `draining`, `hero-not-found` (also if the caller may not see it), or one of the
+/// database.
 pub async fn enter(
     state: &AppState,
     seat: Seat,
@@ -67,6 +70,7 @@ pub async fn enter(
     if let Some(claims) = caller.claims() {
         outbox.good_until(claims.expires);
     }
+    let key = caller.key(hero_id, seat.address());
     let token = state.sockets.token();
     // Join first, then read: changes in between wait in the outbox.
     let place =
@@ -86,11 +90,13 @@ pub async fn enter(
     }
     let role = match hero_id {
         Some(hero_id) => {
-            Role::Hero(Box::new(state.commands.snapshot(SnapshotRequest { hero_id, since }).await?))
+            let turn = state.limits.handshakes.take(key).await?;
+            let request = SnapshotRequest { hero_id, since };
+            Role::Hero(Box::new(state.commands.snapshot(turn, request).await?))
         }
         None => Role::Staff,
     };
-    Ok(Admitted { seat, place, role, caller, token })
+    Ok(Admitted { seat, place, role, caller, key, token })
 }
 
 /// Returns the close code for a client that was refused after the upgrade.

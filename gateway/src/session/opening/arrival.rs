@@ -5,13 +5,12 @@ use std::sync::Arc;
 use galley_protocol::close_code::CloseCode;
 use galley_protocol::frame::{CommandId, ServerFrame};
 use galley_protocol::{HeroId, Problem, ResumeCursor};
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::admission::{Admitted, close_code, enter};
 use super::authentication::wait;
 use super::welcome;
 use crate::hub::Outbox;
-use crate::limits::Seat;
+use crate::limits::{Seat, WaitingPlace};
 use crate::session::running::Connection;
 use crate::session::running::renewal::authenticated;
 use crate::session::wire::socket::Socket;
@@ -28,11 +27,11 @@ pub enum Arrival {
         /// The cursor to resume from, if any.
         since: Option<ResumeCursor>,
         outbox: Arc<Outbox>,
-        /// Its permit as a socket without a token.
-        place: OwnedSemaphorePermit,
+        /// Its place as a socket without a token.
+        place: WaitingPlace,
     },
     /// A client whose token is invalid.
-    Refused(Problem, OwnedSemaphorePermit),
+    Refused(Problem, WaitingPlace),
 }
 
 impl Arrival {
@@ -41,7 +40,7 @@ impl Arrival {
         match self {
             Self::Entered(entered) => admit(state, *entered, socket, None).await,
             Self::Unproven { seat, hero_id, since, outbox, place } => {
-                let (claims, id) = match wait(&state, &mut socket).await {
+                let (claims, id) = match wait(&state, &mut socket, &place).await {
                     Ok(shown) => shown,
                     Err(closed) => {
                         socket.close(closed).await;
@@ -75,7 +74,7 @@ async fn admit(
     mut socket: Socket,
     first: Option<String>,
 ) -> Option<Box<Connection>> {
-    let who = entered.caller.claims().map(|claims| claims.who);
+    let (key, who) = (entered.key, entered.caller.claims().map(|claims| claims.who));
     let (stream, welcome) = welcome::begin(state, entered);
     let welcomed = async {
         send_frame(&mut socket, welcome).await?;
@@ -85,7 +84,7 @@ async fn admit(
         }
     };
     match welcomed.await {
-        Ok(()) => Some(Box::new(Connection::new(stream, socket, who))),
+        Ok(()) => Some(Box::new(Connection::new(stream, socket, key, who))),
         Err(closed) => {
             socket.close(closed).await;
             None

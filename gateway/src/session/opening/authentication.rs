@@ -4,7 +4,6 @@
 //! can), or in an `auth` frame. It is never in the query, because proxies log queries. A socket
 //! without a token is not in the hub, receives no updates, and may send only `auth`.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use galley_protocol::Audience;
@@ -12,11 +11,11 @@ use galley_protocol::close_code::CloseCode;
 use galley_protocol::frame::{ClientFrame, Command, CommandId, ServerFrame};
 use galley_protocol::{Problem, ProblemType};
 use hyper::header::{self, HeaderMap};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
 use crate::auth::{Claims, TokenRejection};
 use crate::http::header_list::tokens;
+use crate::limits::{Address, WaitingPlace};
 use crate::refusals::Cause;
 use crate::session::running::renewal::verify;
 use crate::session::wire::Closed;
@@ -25,12 +24,12 @@ use crate::state::AppState;
 use crate::web::Caller;
 use crate::web::guard::{bearer, unauthorized};
 
-/// The most sockets that may wait for their token. At the bound a handshake without a valid token
-/// is answered with 503.
+/// The most sockets that may wait for their token. At the bound the oldest socket of the address
+/// with the most such sockets is closed with 1013.
 pub const MAX_UNPROVEN: usize = 1_024;
 /// The longest time that a socket may stay without a token. Beyond: close 4408.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// The time after which a client that was refused at the bound may retry, in milliseconds.
+/// The time after which a client that came too late may retry, in milliseconds.
 const RETRY_AFTER_MS: u64 = 5_000;
 /// The prefix of a sub-protocol that is a token.
 const BEARER: &str = "bearer.";
@@ -39,17 +38,20 @@ const BEARER: &str = "bearer.";
 pub enum TokenShown {
     /// A valid token, or none is required: the caller.
     Caller(Caller),
-    /// No token: the first message must be one. The permit is held while the socket waits for it.
-    Nothing(OwnedSemaphorePermit),
+    /// No token: the first message must be one. The place is held while the socket waits for it.
+    Nothing(WaitingPlace),
     /// A page's invalid token. Pages do not see the status of a refused handshake, only close
     /// codes, so the socket is opened and then closed.
-    Bad(TokenRejection, OwnedSemaphorePermit),
+    Bad(TokenRejection, WaitingPlace),
 }
 
 /// # Errors
-/// `unauthorized` for an invalid token in a header, `bad-handshake` for two tokens, `overloaded`
-/// when too many sockets wait, `draining`.
-pub fn shown(state: &AppState, headers: &HeaderMap) -> Result<TokenShown, Problem> {
+/// `unauthorized` for an invalid token in a header, `bad-handshake` for two tokens, `draining`.
+pub fn shown(
+    state: &AppState,
+    address: Address,
+    headers: &HeaderMap,
+) -> Result<TokenShown, Problem> {
     let Some(verifier) = &state.verifier else { return Ok(TokenShown::Caller(Caller::ANYBODY)) };
     let refuse = |refused| unauthorized(state, Some(refused));
     let offered = tokens(headers, &header::SEC_WEBSOCKET_PROTOCOL)
@@ -62,9 +64,9 @@ pub fn shown(state: &AppState, headers: &HeaderMap) -> Result<TokenShown, Proble
         }
         (None, Some(token)) => match verifier.verify(token) {
             Ok(claims) => Ok(TokenShown::Caller(claims.into())),
-            Err(refused) => Ok(TokenShown::Bad(refused, reserve(state)?)),
+            Err(refused) => Ok(TokenShown::Bad(refused, reserve(state, address)?)),
         },
-        (None, None) => Ok(TokenShown::Nothing(reserve(state)?)),
+        (None, None) => Ok(TokenShown::Nothing(reserve(state, address)?)),
     }
 }
 
@@ -73,6 +75,7 @@ pub fn shown(state: &AppState, headers: &HeaderMap) -> Result<TokenShown, Proble
 pub async fn wait(
     state: &AppState,
     socket: &mut Socket,
+    place: &WaitingPlace,
 ) -> Result<(Claims, Option<CommandId>), Closed> {
     let first = async {
         loop {
@@ -89,6 +92,10 @@ pub async fn wait(
             state.refusals.count(Cause::AuthTimeout);
             Err(Closed::With(CloseCode::AuthTimeout))
         })?,
+        () = place.displaced() => {
+            state.refusals.count(Cause::Unproven);
+            return Err(Closed::With(CloseCode::TryLater));
+        }
         () = state.readiness.leaving() => return Err(Closed::With(CloseCode::Restart)),
     };
     let (id, problem) = match ClientFrame::parse(&text, Audience::Hero) {
@@ -110,14 +117,9 @@ pub async fn wait(
     Err(Closed::With(CloseCode::TokenExpired))
 }
 
-fn reserve(state: &AppState) -> Result<OwnedSemaphorePermit, Problem> {
+fn reserve(state: &AppState, address: Address) -> Result<WaitingPlace, Problem> {
     if state.readiness.is_gone() {
         return Err(Problem::new(ProblemType::Draining).with_retry_after(RETRY_AFTER_MS));
     }
-    Arc::clone(&state.unproven).try_acquire_owned().map_err(|_| {
-        state.refusals.count(Cause::Unproven);
-        Problem::new(ProblemType::Overloaded)
-            .with_detail("too many sockets wait for their token; send it with the handshake")
-            .with_retry_after(RETRY_AFTER_MS)
-    })
+    Ok(state.unproven.take(address))
 }

@@ -16,7 +16,7 @@ use crate::state::AppState;
 /// Returns the stream of an admitted client, and its first frame.
 pub fn begin(
     state: AppState,
-    Admitted { seat, place, role, caller: _, token }: Admitted,
+    Admitted { seat, place, role, caller: _, key: _, token }: Admitted,
 ) -> (Stream, WireFrame) {
     if let Role::Hero(snapshot) = &role {
         let verdict = match snapshot.resume {

@@ -10,8 +10,8 @@ use galley_store::ListPage;
 
 use crate::commands::{Commands, Placed};
 use crate::hub::VersionSeen;
+use crate::limits::{CallerKey, ReadTurn};
 use crate::state::AppState;
-use crate::store_problems::problem;
 
 /// The most meals in one answer to `menu`.
 const MENU_PAGE: usize = 100;
@@ -38,16 +38,17 @@ pub fn audience(hero_id: Option<HeroId>) -> Audience {
 pub fn execute(
     state: &AppState,
     hero_id: Option<HeroId>,
+    key: CallerKey,
     frame: ClientFrame,
 ) -> BoxFuture<'static, CommandReply> {
     let ClientFrame { id, command } = frame;
-    let commands = state.commands.clone();
+    let state = state.clone();
     match command {
         Command::Place(command) => {
             let Some(hero_id) = hero_id else {
                 return refuse(id, "staff places no orders").boxed();
             };
-            let placed = commands.place(OfHero { hero_id, command });
+            let placed = state.commands.place(OfHero { hero_id, command });
             placed
                 .map(|placed| {
                     answer(id, placed.map(|Placed { order, replayed }| reply(order, replayed)))
@@ -55,29 +56,40 @@ pub fn execute(
                 .boxed()
         }
         Command::Cancel(command) => async move {
-            let cancelled = commands.cancel(OfHero { hero_id, command }).await;
+            let cancelled = state.commands.cancel(OfHero { hero_id, command }).await;
             answer(id, cancelled.map(|order| reply(order, false)))
         }
         .boxed(),
         Command::Delete(command) => async move {
-            let deleted = commands.delete(OfHero { hero_id, command }).await;
+            let deleted = state.commands.delete(OfHero { hero_id, command }).await;
             let reply = |Deleted { order_id, .. }| Reply::Deleted { deleted: true, order_id };
             answer(id, deleted.map(reply))
         }
         .boxed(),
         Command::Get(command) => async move {
-            let found = commands.get(OfHero { hero_id, command }).await;
-            answer(id, found.map(|found| reply(found.view.order, false)))
+            let found = async {
+                let turn = state.limits.reads.take(key).await?;
+                state.commands.get(turn, OfHero { hero_id, command }).await
+            };
+            answer(id, found.await.map(|found| reply(found.view.order, false)))
         }
         .boxed(),
         Command::Orders(command) => async move {
-            let page = commands.list(OfHero { hero_id, command }).await;
-            answer(id, page.map(|page| Reply::Orders(page.map(|view| view.order))))
+            let page = async {
+                let turn = state.limits.reads.take(key).await?;
+                state.commands.list(turn, OfHero { hero_id, command }).await
+            };
+            answer(id, page.await.map(|page| Reply::Orders(page.map(|view| view.order))))
         }
         .boxed(),
-        Command::Menu { cursor } => {
-            async move { answer(id, menu(&commands, cursor).await) }.boxed()
+        Command::Menu { cursor } => async move {
+            let found = async {
+                let turn = state.limits.reads.take(key).await?;
+                menu(&state.commands, turn, cursor).await
+            };
+            answer(id, found.await)
         }
+        .boxed(),
         // The session handles tokens itself and never passes them on.
         Command::Auth { .. } => refuse(id, "a token is of no use here").boxed(),
         Command::Watch(_) => {
@@ -97,9 +109,13 @@ fn reply(order: Order, replayed: bool) -> Reply {
     Reply::Order { order: Box::new(order), replayed }
 }
 
-async fn menu(commands: &Commands, after: Option<PageCursor>) -> Result<Reply, Problem> {
+async fn menu(
+    commands: &Commands,
+    turn: ReadTurn,
+    after: Option<PageCursor>,
+) -> Result<Reply, Problem> {
     let page = ListPage { limit: MENU_PAGE + 1, after, name_contains: None };
-    let meals = commands.store().meals().list(&page).await.map_err(|error| problem(&error))?;
+    let meals = commands.read(turn, async move |store| store.meals().list(&page).await).await?;
     Ok(Reply::Menu(Page::cut(meals, MENU_PAGE, |meal| meal.id.get())))
 }
 

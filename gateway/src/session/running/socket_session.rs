@@ -7,21 +7,19 @@
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesOrdered;
 use futures_util::{FutureExt as _, StreamExt as _};
-use galley_protocol::BearerToken;
 use galley_protocol::close_code::CloseCode;
 use galley_protocol::frame::{ClientFrame, Command, CommandId, Reply, ServerFrame};
 use galley_protocol::jwt::Who;
+use galley_protocol::{BearerToken, Problem};
 
 use super::execute::{self, CommandReply};
 use super::outgoing::Stream;
 use super::renewal;
-use crate::limits::rate::RateVerdict;
-use crate::limits::{self, Meter};
+use crate::limits::CallerKey;
 use crate::metrics;
 use crate::session::wire::socket::{Socket, SocketInput};
 use crate::session::wire::{Closed, Wire as _};
 use crate::state::AppState;
-use crate::web::allowances::too_fast;
 
 /// The most placements of one socket that may wait for their commit. At the bound the socket is not
 /// read.
@@ -35,14 +33,14 @@ pub struct Session<'a> {
     answers: FuturesOrdered<BoxFuture<'static, CommandReply>>,
     /// The command that waits for those before it, if any.
     waiting: Option<ClientFrame>,
-    /// The part of its rate that the client has used.
-    pace: &'a mut Meter,
+    /// The unit of its limits.
+    key: CallerKey,
     /// True while a command runs that must end before another one begins.
     exclusive: bool,
 }
 
 impl<'a> Session<'a> {
-    pub fn new(stream: &'a mut Stream, pace: &'a mut Meter, who: Option<Who>) -> Self {
+    pub fn new(stream: &'a mut Stream, key: CallerKey, who: Option<Who>) -> Self {
         let state = stream.state().clone();
         Self {
             state,
@@ -50,7 +48,7 @@ impl<'a> Session<'a> {
             who,
             answers: FuturesOrdered::new(),
             waiting: None,
-            pace,
+            key,
             exclusive: false,
         }
     }
@@ -103,15 +101,9 @@ impl<'a> Session<'a> {
             SocketInput::Closed(closed) => return Err(closed),
         };
         let parsed = ClientFrame::parse(&text, execute::audience(self.stream.hero_id()));
-        let allowed = match self.pace.take(self.state.config.command_rate) {
-            RateVerdict::Taken { .. } => parsed,
-            RateVerdict::Wait(wait) => {
-                limits::count("commands");
-                Err((
-                    parsed.map_or_else(|(id, _)| id, |frame| frame.id),
-                    too_fast("this socket sends commands", wait),
-                ))
-            }
+        let allowed = match self.charge(&parsed, text.len()) {
+            Ok(()) => parsed,
+            Err(problem) => Err((parsed.map_or_else(|(id, _)| id, |frame| frame.id), problem)),
         };
         let frame = match allowed {
             Ok(frame) => frame,
@@ -124,11 +116,27 @@ impl<'a> Session<'a> {
             }
         };
         if matches!(frame.command, Command::Place(_)) {
-            self.answers.push_back(execute::execute(&self.state, self.stream.hero_id(), frame));
+            self.answers.push_back(execute::execute(
+                &self.state,
+                self.stream.hero_id(),
+                self.key,
+                frame,
+            ));
             return Ok(());
         }
         self.waiting = Some(frame);
         self.begin_waiting(socket).await
+    }
+
+    /// Charges a frame of this many bytes, whether or not it is a command.
+    fn charge<E>(&self, parsed: &Result<ClientFrame, E>, bytes: usize) -> Result<(), Problem> {
+        self.state.limits.command(self.key)?;
+        match parsed {
+            Ok(ClientFrame { command: Command::Place(_) | Command::Cancel(_), .. }) => {
+                self.state.limits.write(self.key, bytes)
+            }
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 
     /// Sends all answers that are ready. Then starts the waiting command, if it is the next.
@@ -174,7 +182,12 @@ impl<'a> Session<'a> {
             | Command::Ping
             | Command::Help => {
                 self.exclusive = true;
-                self.answers.push_back(execute::execute(&self.state, self.stream.hero_id(), frame));
+                self.answers.push_back(execute::execute(
+                    &self.state,
+                    self.stream.hero_id(),
+                    self.key,
+                    frame,
+                ));
                 Ok(())
             }
         }

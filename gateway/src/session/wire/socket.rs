@@ -23,6 +23,7 @@ use super::{Closed, STALLED, Wire, WireFrame};
 use crate::framing::put_frame;
 use crate::http::TrackedStream;
 use crate::hub::Outbox;
+use crate::limits::Seat;
 use crate::metrics;
 use decoder::{Decoder, SocketMessage};
 
@@ -44,6 +45,8 @@ pub struct Socket {
     busy: Option<Box<Busy>>,
     /// Notified when the peer takes bytes, which shows that it is alive.
     outbox: Arc<Outbox>,
+    /// The seat of its connection, held until the socket ends.
+    _seat: Option<Seat>,
 }
 
 #[derive(Debug)]
@@ -86,10 +89,11 @@ impl Socket {
         let parts = upgraded
             .downcast::<TokioIo<TrackedStream>>()
             .expect("the accept loop does not wrap it");
-        let stream = parts.io.into_inner().into_stream();
+        let (stream, seat) = parts.io.into_inner().into_stream();
         trust_to_progress(&stream);
         let busy = Box::new(Busy::begin(parts.read_buf.into(), max_message));
-        let mut socket = Self { stream: Arc::new(stream), max_message, busy: Some(busy), outbox };
+        let mut socket =
+            Self { stream: Arc::new(stream), max_message, busy: Some(busy), outbox, _seat: seat };
         socket.become_idle();
         socket
     }
@@ -238,7 +242,7 @@ impl Socket {
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         loop {
             ready!(self.stream.poll_read_ready(context))?;
-            let Self { stream, max_message, busy, outbox: _ } = self;
+            let Self { stream, max_message, busy, outbox: _, _seat } = self;
             let decoder = &mut Busy::of(busy, *max_message).decoder;
             let read = stream.try_read_buf(decoder.room(READ));
             decoder.tidy();

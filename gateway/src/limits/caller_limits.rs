@@ -1,0 +1,105 @@
+//! The limits on one caller, over all its connections: commands, bytes that are stored, and reads.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use galley_protocol::{Problem, ProblemType};
+
+use super::meters::Meters;
+use super::rate::RateVerdict;
+use super::{ByteRate, CallerKey, RateLimit, ReadTurns, count};
+
+/// The bytes of a request that cost nothing: an order with a key of common length is free.
+const FREE: usize = 128;
+/// The most handshakes of one caller that read their snapshots at once.
+const HANDSHAKES: usize = 16;
+/// Without authentication anybody may read as any hero, and a proxy may be the address of many.
+const WITHOUT_TOKENS: usize = 16;
+
+#[derive(Debug)]
+pub struct CallerLimits {
+    commands: Meters<CallerKey>,
+    writes: Meters<CallerKey>,
+    pub reads: Arc<ReadTurns>,
+    pub handshakes: Arc<ReadTurns>,
+}
+
+impl CallerLimits {
+    /// `connections` is the number of reads that the store runs at once. A caller gets half.
+    #[must_use]
+    pub fn new(
+        (commands, ByteRate(writes)): (RateLimit, ByteRate),
+        most_reads: usize,
+        connections: usize,
+        with_tokens: bool,
+    ) -> Self {
+        let most = if with_tokens { most_reads } else { most_reads.saturating_mul(WITHOUT_TOKENS) };
+        Self {
+            commands: Meters::new(commands),
+            writes: Meters::new(writes),
+            reads: ReadTurns::new(connections.div_ceil(2), most),
+            // Those that wait are bounded by the sockets of a hero.
+            handshakes: ReadTurns::new(HANDSHAKES, usize::MAX),
+        }
+    }
+
+    /// Charges one command.
+    ///
+    /// # Errors
+    /// `rate-limited`
+    pub fn command(&self, key: CallerKey) -> Result<(), Problem> {
+        within(self.commands.take(key, 1), "commands", "this caller sends commands")
+    }
+
+    /// Charges a request of this many bytes whose texts are stored. An address, which anybody may
+    /// share, pays nothing.
+    ///
+    /// # Errors
+    /// `rate-limited`
+    pub fn write(&self, key: CallerKey, bytes: usize) -> Result<(), Problem> {
+        let bytes = u32::try_from(bytes.saturating_sub(FREE)).unwrap_or(u32::MAX);
+        if bytes == 0 || matches!(key, CallerKey::Address(_)) {
+            return Ok(());
+        }
+        within(self.writes.take(key, bytes), "writes", "this caller stores texts")
+    }
+}
+
+fn within(verdict: RateVerdict, limit: &'static str, what: &str) -> Result<(), Problem> {
+    match verdict {
+        RateVerdict::Taken { .. } => Ok(()),
+        RateVerdict::Wait(wait) => {
+            count(limit);
+            Err(too_fast(what, wait))
+        }
+    }
+}
+
+/// Returns the problem of a client that exceeds a rate. `what` begins the sentence "… faster than
+/// it may".
+#[must_use]
+pub fn too_fast(what: &str, wait: Duration) -> Problem {
+    let millis = u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
+    Problem::new(ProblemType::RateLimited)
+        .with_detail(format!("{what} faster than it may"))
+        .with_retry_after(millis)
+}
+
+#[cfg(test)]
+mod tests {
+    use galley_protocol::HeroId;
+
+    use super::{CallerKey, CallerLimits, FREE, RateLimit};
+
+    #[test]
+    fn texts_of_common_length_are_free_and_long_ones_are_paid_by_the_byte() {
+        let writes = "1KiB/min burst 1KiB".parse().expect("a rate");
+        let limits = CallerLimits::new((RateLimit::UNLIMITED, writes), 1, 1, true);
+        let hero = |id| CallerKey::Hero(HeroId::new(id).expect("an id"));
+        assert!((0..10_000).all(|_| limits.write(hero(1), FREE).is_ok()));
+        assert!(limits.write(hero(1), FREE + 1_000).is_ok());
+        let refused = limits.write(hero(1), FREE + 1_000).expect_err("the burst is used");
+        assert!(refused.retry_after_ms.is_some_and(|wait| wait > 50_000), "{refused:?}");
+        assert!(limits.write(hero(2), FREE + 1_000).is_ok(), "another hero has its own");
+    }
+}

@@ -1,0 +1,122 @@
+//! The turns of callers at reading the database.
+//!
+//! Few reads of one caller run at once and the others of that caller wait, so that the reads of
+//! other callers find free connections. A caller is in the map as long as it reads.
+
+use std::sync::Arc;
+
+use dashmap::DashMap;
+use galley_protocol::{Problem, ProblemType};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::{CallerKey, count};
+
+/// The wait that a caller with too many reads is asked for, in milliseconds.
+const RETRY_AFTER_MS: u64 = 1_000;
+
+#[derive(Debug)]
+pub struct ReadTurns {
+    at_once: usize,
+    most: usize,
+    lines: DashMap<CallerKey, ReadLine>,
+}
+
+/// The reads of one caller.
+#[derive(Debug)]
+struct ReadLine {
+    turns: Arc<Semaphore>,
+    /// Number of reads that run or wait.
+    reads: usize,
+}
+
+/// A turn. Dropping it gives it to the next read of the caller.
+#[derive(Debug)]
+pub struct ReadTurn {
+    turns: Arc<ReadTurns>,
+    key: CallerKey,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl ReadTurns {
+    /// Lets `at_once` reads of a caller run at once, and holds at most `most`, with those that
+    /// wait.
+    #[must_use]
+    pub fn new(at_once: usize, most: usize) -> Arc<Self> {
+        Arc::new(Self { at_once: at_once.max(1), most, lines: DashMap::new() })
+    }
+
+    /// Waits for a turn of this caller.
+    ///
+    /// # Errors
+    /// `rate-limited` if it has as many reads under way as it may.
+    pub async fn take(self: &Arc<Self>, key: CallerKey) -> Result<ReadTurn, Problem> {
+        let line = {
+            let mut line = self.lines.entry(key).or_insert_with(|| ReadLine {
+                turns: Arc::new(Semaphore::new(self.at_once)),
+                reads: 0,
+            });
+            if line.reads >= self.most {
+                count("reads");
+                return Err(Problem::new(ProblemType::RateLimited)
+                    .with_detail("this caller has as many reads under way as it may")
+                    .with_retry_after(RETRY_AFTER_MS));
+            }
+            line.reads += 1;
+            Arc::clone(&line.turns)
+        };
+        // Made before the wait, so that a caller that leaves meanwhile is not counted any more.
+        let mut turn = ReadTurn { turns: Arc::clone(self), key, permit: None };
+        turn.permit = Some(line.acquire_owned().await.expect("it is never closed"));
+        Ok(turn)
+    }
+}
+
+impl Drop for ReadTurn {
+    fn drop(&mut self) {
+        drop(self.permit.take());
+        self.turns.lines.remove_if_mut(&self.key, |_, line| {
+            line.reads -= 1;
+            line.reads == 0
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use galley_protocol::HeroId;
+    use tokio::time::timeout;
+
+    use super::{CallerKey, ReadTurns};
+
+    fn hero(id: i64) -> CallerKey {
+        CallerKey::Hero(HeroId::new(id).expect("an id"))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn further_reads_of_a_caller_wait_and_those_of_others_do_not() {
+        let turns = ReadTurns::new(2, 3);
+        let soon = async |id| timeout(Duration::from_secs(1), turns.take(hero(id))).await;
+        let first = soon(1).await.expect("free").expect("few");
+        let _second = soon(1).await.expect("free").expect("few");
+        soon(1).await.expect_err("two run");
+        let waiting = turns.take(hero(1));
+        let mut waiting = std::pin::pin!(waiting);
+        assert!(timeout(Duration::from_secs(1), &mut waiting).await.is_err(), "it waits");
+        let refused = soon(1).await.expect("refused at once").expect_err("three are under way");
+        assert_eq!(refused.status, 429);
+        drop(soon(2).await.expect("free").expect("few"));
+        drop(first);
+        waiting.await.expect("its turn");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn callers_that_read_nothing_are_forgotten() {
+        let turns = ReadTurns::new(1, 2);
+        let first = turns.take(hero(1)).await.expect("free");
+        timeout(Duration::from_secs(1), turns.take(hero(1))).await.expect_err("it left its place");
+        drop(first);
+        assert!(turns.lines.is_empty());
+    }
+}

@@ -1,8 +1,9 @@
 # shellcheck shell=bash
 # The servers of every benchmark; sourced from the root of the project. Starts a PostgreSQL with
 # `fsync` and `synchronous_commit` on and a Redis with an append-only file. Both keep their files in
-# the folder $work and listen on free ports ($pg, $redis). At the end of the script every process in
-# `pids` is stopped. Needs PostgreSQL's server programs ($server is their folder), redis-server and
+# the folder $work and listen on free ports ($pg, $redis), with TLS, too (Redis at $redis_tls, the
+# authority's certificate is $work/ca.pem). At the end of the script every process in `pids` is
+# stopped. Needs PostgreSQL's server programs ($server is their folder), redis-server, openssl and
 # python3.
 work=$(mktemp -d) pids=()
 trap 'kill "${pids[@]}" 2>/dev/null || true; wait; rm -rf "$work"' EXIT
@@ -13,12 +14,18 @@ address() { until grep -q 'listening on' "$1"; do sleep 0.05; done; sed -n 's#.*
 warnings() { [ ! -s "$work/log" ] || { echo 'warnings and errors meanwhile:'; sort "$work/log" | uniq -c | sort -rn | head -20; } >&2; }
 as=(); [ "$(id -u)" != 0 ] || as=(setpriv --reuid=postgres --regid=postgres --init-groups)
 server=$(echo /usr/lib/postgresql/*/bin); server=${server##* }
-chmod 755 "$work"; mkdir "$work/pg"; [ "$(id -u)" != 0 ] || chown postgres "$work/pg"
-pg=$(free_port) redis=$(free_port)
+chmod 755 "$work"; mkdir "$work/pg"
+# shellcheck disable=SC2034 # the sourcing script uses $redis_tls
+pg=$(free_port) redis=$(free_port) redis_tls=$(free_port)
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost \
+  -addext basicConstraints=critical,CA:FALSE -keyout "$work/pg/key.pem" -out "$work/ca.pem" 2>/dev/null
+cp "$work/pg/key.pem" "$work/key.pem"; chmod 600 "$work/pg/key.pem"; [ "$(id -u)" != 0 ] || chown -R postgres "$work/pg"
 "${as[@]}" "$server/initdb" -D "$work/pg/data" -U postgres --auth=trust >/dev/null
 "${as[@]}" "$server/postgres" -D "$work/pg/data" -p "$pg" -c listen_addresses=127.0.0.1 -c unix_socket_directories="$work/pg" \
-  -c shared_buffers=512MB -c max_wal_size=2GB -c min_wal_size=2GB -c max_connections=1000 >"$work/pg.log" 2>&1 & pids+=($!)
-redis-server --port "$redis" --bind 127.0.0.1 --save '' --appendonly yes --dir "$work" >"$work/redis.log" & pids+=($!)
+  -c shared_buffers=512MB -c max_wal_size=2GB -c min_wal_size=2GB -c max_connections=1000 \
+  -c ssl=on -c ssl_cert_file="$work/ca.pem" -c ssl_key_file="$work/pg/key.pem" >"$work/pg.log" 2>&1 & pids+=($!)
+redis-server --port "$redis" --tls-port "$redis_tls" --tls-cert-file "$work/ca.pem" --tls-key-file "$work/key.pem" --tls-ca-cert-file "$work/ca.pem" \
+  --tls-auth-clients no --bind 127.0.0.1 --save '' --appendonly yes --dir "$work" >"$work/redis.log" & pids+=($!)
 until "$server/pg_isready" -q -h 127.0.0.1 -p "$pg"; do sleep 0.1; done
 # Runs an SQL statement.
 sql() { "$server/psql" -qtA -h 127.0.0.1 -p "$pg" -U postgres -c "$1"; }

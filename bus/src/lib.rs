@@ -33,7 +33,7 @@ pub use bus_connect::connect_with;
 pub use bus_connect::{BusConfig, connect};
 pub use log_limiter::LogLimiter;
 pub use publish_progress::PendingOperation;
-pub use redis::RedisTlsFiles;
+pub use redis::{RedisTlsFiles, trusted_authorities};
 #[doc(hidden)]
 pub use timing::Timing;
 

@@ -11,7 +11,8 @@
 //! The braces are a hash tag: the stream and the channel of a shard are in one slot, so that one
 //! pipeline carries the shard's commands. One server has one shard, `{00}`. A cluster has 16, whose
 //! tags spread evenly over the masters ([`redis_names`]); entries are sharded by order id and
-//! updates by hero id, and the channels are sharded channels (SPUBLISH, SSUBSCRIBE). There are no other keys, and no data is lost if all of them are deleted.
+//! updates by hero id, and the channels are sharded channels (SPUBLISH, SSUBSCRIBE). There are no
+//! other keys, and no data is lost if all of them are deleted.
 //!
 //! # The life of an entry
 //!
@@ -92,7 +93,7 @@ use redis_names::RedisNames;
 use redis_publisher::RedisPublisher;
 use redis_queue::RedisQueue;
 use redis_subscription::{RedisSubscription, RedisSubscriptions};
-pub use redis_tls::RedisTlsFiles;
+pub use redis_tls::{RedisTlsFiles, trusted_authorities};
 use tasks::Tasks;
 
 /// The most missing permissions that are named.

@@ -3,8 +3,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
 /// Makes *ring* the provider of rustls for the whole process. Every program calls this first:
@@ -20,26 +18,7 @@ pub fn install_tls_provider() {
 /// # Errors
 /// A message for people: the file cannot be read or holds no certificate, or the system has none.
 pub fn tls_client(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
-    let mut roots = RootCertStore::empty();
-    if let Some(path) = ca_file {
-        let cannot = |why: String| format!("cannot read the CA file {}: {why}", path.display());
-        let bytes = std::fs::read(path).map_err(|error| cannot(error.to_string()))?;
-        for certificate in CertificateDer::pem_slice_iter(&bytes) {
-            let certificate = certificate.map_err(|error| cannot(error.to_string()))?;
-            roots.add(certificate).map_err(|error| cannot(error.to_string()))?;
-        }
-        if roots.is_empty() {
-            return Err(cannot("it holds no certificate in PEM form".to_owned()));
-        }
-    } else {
-        // A single root that is too old or too new for rustls does not matter.
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if roots.is_empty() {
-            return Err("the system trusts no certificate authority: install ca-certificates, or \
-                        name a file with --ca-file"
-                .to_owned());
-        }
-    }
+    let roots = galley_bus::trusted_authorities("--ca-file", ca_file)?;
     Ok(Arc::new(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth()))
 }
 

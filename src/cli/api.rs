@@ -68,6 +68,20 @@ pub struct ApiResponse {
 }
 
 impl Remote {
+    /// Returns a gateway that is asked without a token, for tests.
+    #[cfg(test)]
+    pub fn of(url: &str) -> Self {
+        Self {
+            url: parse_url(url).expect("a URL"),
+            token: None,
+            token_file: None,
+            ca_file: None,
+            timeout: None,
+            json: false,
+            socket: None,
+        }
+    }
+
     pub fn open(self) -> Result<Api, CommandError> {
         let builder = Client::builder()
             .timeout(self.patience())
@@ -332,17 +346,7 @@ mod tests {
             ("http://a:1/", "http://a:1/heroes/7"),
             ("http://a:1/galley/", "http://a:1/galley/heroes/7"),
         ] {
-            let url = parse_url(base).expect("a URL");
-            let remote = Remote {
-                url,
-                token: None,
-                token_file: None,
-                ca_file: None,
-                timeout: None,
-                json: false,
-                socket: None,
-            };
-            assert_eq!(remote.at("/heroes/7").as_str(), expected);
+            assert_eq!(Remote::of(base).at("/heroes/7").as_str(), expected);
         }
     }
 }

@@ -348,17 +348,7 @@ mod tests {
     use crate::cli::api::Remote;
 
     fn session(subject: SessionSubject) -> ClientSession {
-        let url = reqwest::Url::parse("http://a:1").expect("a URL");
-        let remote = Remote {
-            url,
-            token: None,
-            token_file: None,
-            ca_file: None,
-            timeout: None,
-            json: false,
-            socket: None,
-        };
-        ClientSession::new(remote, subject, mpsc::channel(1).0)
+        ClientSession::new(Remote::of("http://a:1"), subject, mpsc::channel(1).0)
     }
 
     #[test]

@@ -10,6 +10,8 @@ const STOCK: i64 = 97;
 const WORKERS: usize = 20;
 
 const CONNECTIONS: &str = "select count(*) from pg_stat_activity where application_name = 'galley'";
+const SESSIONS: &str =
+    "select sum(sessions)::bigint from pg_stat_database where datname like 'galley%'";
 const TRANSACTIONS: &str = "select sum(xact_commit + xact_rollback)::bigint from pg_stat_database
     where datname like 'galley%'";
 
@@ -47,6 +49,21 @@ async fn twenty_idle_workers_fit_on_a_stock_server_and_leave_it_alone() {
     let client = stack.client();
     let (hero, meal) = client.create_hero_and_meal().await;
     client.place_until(hero, meal, "COMPLETED").await;
+}
+
+#[tokio::test]
+async fn callers_that_come_one_after_the_other_use_the_same_connections() {
+    const CALLERS: usize = 100;
+    let server = PostgresServer::start().await;
+    let stack = TestStack::distributed().postgres(server.url()).workers(0);
+    let (_stack, client, hero, _meal) = stack.start_with_hero_and_meal().await;
+    let sessions = async || server.number(SESSIONS).await;
+    let before = sessions().await;
+    for _ in 0..CALLERS {
+        drop(client.connect(hero).await);
+    }
+    let opened = sessions().await - before;
+    assert!(opened <= 7, "{opened} connections were opened for {CALLERS} callers");
 }
 
 #[tokio::test]

@@ -1,9 +1,15 @@
 //! Redis and Valkey are reached in each form of address, with TLS, and as a user who may do only
 //! what Galley needs. A mistake ends the start at once.
 
+use galley_protocol::Status;
 use galley_tests::command_output::run;
 use galley_tests::json::id;
-use galley_tests::{RedisServer, StackBuilder, TestAuthority, TestStack, test_database};
+use galley_tests::redis_cluster::CLUSTER_TAGS;
+use galley_tests::tls_front::TlsFront;
+use galley_tests::{
+    Follower, RedisCluster, RedisServer, StackBuilder, TestAuthority, TestStack, test_database,
+    within,
+};
 
 use crate::start_errors::fails;
 
@@ -137,9 +143,42 @@ async fn a_user_with_the_documented_rule_serves_and_what_is_missing_is_named() {
 }
 
 #[tokio::test]
-async fn valkey_serves_like_redis() {
+async fn a_cluster_with_tls_serves_on_while_a_master_is_replaced() {
+    let authority = TestAuthority::new();
+    let mut cluster = RedisCluster::with_tls(&authority).await;
+    let ca = authority.certificate().display().to_string();
+    let stack = TestStack::distributed().redis(cluster.url()).gateways(2).set(CA, &ca);
+    let stack = serves(stack).await;
+    let client = stack.client_of(1);
+    let (hero, meal) =
+        (client.create_hero("Hulk", &[]).await, client.create_meal("Soup", &[]).await);
+    let mut follower = Follower::open(client.base(), hero, None).await;
+    cluster.node(0).kill();
+    // Their entries go to all masters.
+    for _ in CLUSTER_TAGS {
+        let order = id(&stack.client().place_at_last(hero, meal).await);
+        within("an end", async {
+            while follower.view.status_of(order) != Some(Status::Completed) {
+                follower.next().await.expect("the socket stays open");
+            }
+        })
+        .await;
+    }
+}
+
+// Two threads: the end of a stack asks Redis, and blocks until the front has passed it on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn valkey_serves_like_redis_with_tls_and_without() {
     let server = RedisServer::valkey().await;
     let info: String = server.ask(&["INFO", "server"]).await;
     assert!(info.contains("valkey_version:"), "{info}");
-    serves(TestStack::distributed().redis(server.url().replace("redis://", "valkey://"))).await;
+    drop(
+        serves(TestStack::distributed().redis(server.url().replace("redis://", "valkey://"))).await,
+    );
+    let authority = TestAuthority::new();
+    // The builds of Valkey that can be installed have no TLS of their own.
+    let front = TlsFront::start(&authority.server(&["localhost"]), server.port).await;
+    let url = format!("valkeys://localhost:{}", front.port());
+    let ca = authority.certificate().display().to_string();
+    serves(TestStack::distributed().redis(url).set(CA, &ca)).await;
 }

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use redis::{RedisError, RedisResult};
 
-use crate::RedisServer;
 use crate::patience::until;
 use crate::port;
+use crate::redis_server;
+use crate::{RedisServer, TestAuthority};
 
 /// The hash tags of Galley's shards in a cluster; `bus/src/redis/redis_names.rs` chooses them.
 pub const CLUSTER_TAGS: [&str; 16] = [
@@ -27,6 +28,8 @@ const MOVE_TIMEOUT: &str = "1000";
 #[derive(Debug)]
 pub struct RedisCluster {
     nodes: Vec<RedisServer>,
+    /// The ports of the nodes for TLS; empty without TLS.
+    tls_ports: Vec<u16>,
 }
 
 /// A node as it sees itself.
@@ -41,18 +44,34 @@ struct Member {
 impl RedisCluster {
     /// Starts the nodes, and waits until they have found each other.
     pub async fn start() -> Self {
-        let mut nodes = Vec::new();
+        Self::start_with(None).await
+    }
+
+    /// Like [`RedisCluster::start`]. The nodes speak TLS with clients and with each other, and show
+    /// a certificate for 127.0.0.1.
+    pub async fn with_tls(authority: &TestAuthority) -> Self {
+        Self::start_with(Some(authority)).await
+    }
+
+    async fn start_with(authority: Option<&TestAuthority>) -> Self {
+        let mut cluster = Self { nodes: Vec::new(), tls_ports: Vec::new() };
         let mut buses = Vec::new();
         for _ in 0..NODES {
             let bus = port::free().to_string();
             let options = "--cluster-enabled yes --cluster-announce-ip 127.0.0.1 --cluster-port";
             let timing =
                 ["--cluster-node-timeout", NODE_TIMEOUT, "--cluster-replica-validity-factor", "0"];
-            let options: Vec<&str> = options.split(' ').chain([&*bus]).chain(timing).collect();
-            nodes.push(RedisServer::start_with(&options).await);
+            let mut options: Vec<String> =
+                options.split(' ').chain([&*bus]).chain(timing).map(str::to_owned).collect();
+            if let Some(authority) = authority {
+                let port = port::free();
+                options.extend(redis_server::tls_options(authority, "127.0.0.1", port, "no"));
+                options.extend(node_tls(authority));
+                cluster.tls_ports.push(port);
+            }
+            cluster.nodes.push(RedisServer::start_with(&options).await);
             buses.push(bus);
         }
-        let cluster = Self { nodes };
         cluster.form(&buses).await;
         cluster
     }
@@ -63,7 +82,8 @@ impl RedisCluster {
             if let Some([first, last]) = SLOTS.get(at) {
                 node.ask::<()>(&["CLUSTER", "ADDSLOTSRANGE", first, last]).await;
             }
-            let port = node.port.to_string();
+            // Nodes that speak TLS with each other know each other by these ports.
+            let port = self.tls_ports.get(at).unwrap_or(&node.port).to_string();
             self.nodes[0].ask::<()>(&["CLUSTER", "MEET", "127.0.0.1", &port, &buses[at]]).await;
         }
         for (at, node) in self.nodes.iter().enumerate().skip(MASTERS) {
@@ -89,7 +109,9 @@ impl RedisCluster {
     /// The URLs of all nodes, as `REDIS_URL` takes them.
     #[must_use]
     pub fn url(&self) -> String {
-        self.nodes.iter().map(RedisServer::url).collect::<Vec<_>>().join(",")
+        let plain = self.nodes.iter().map(RedisServer::url);
+        let tls = self.tls_ports.iter().map(|port| format!("rediss://127.0.0.1:{port}"));
+        if self.tls_ports.is_empty() { plain.collect::<Vec<_>>() } else { tls.collect() }.join(",")
     }
 
     /// The nodes.
@@ -199,6 +221,15 @@ impl RedisCluster {
             nodes.lines().flat_map(slots).filter(|(of, _)| *of == slot).collect();
         owners.get(&slot).map(|id| (*id).to_owned()).ok_or_else(|| refusal("nobody has the slot"))
     }
+}
+
+/// The options of nodes that also speak TLS with each other.
+fn node_tls(authority: &TestAuthority) -> Vec<String> {
+    let own = authority.client("node");
+    let [certificate, key] = [own.certificate, own.key].map(|path| path.display().to_string());
+    let files = ["--tls-client-cert-file", &certificate, "--tls-client-key-file", &key];
+    let modes = ["--tls-cluster", "yes", "--tls-replication", "yes"];
+    files.into_iter().chain(modes).map(str::to_owned).collect()
 }
 
 /// The slots of one line of `CLUSTER NODES`, each with the id of its node.

@@ -1,5 +1,6 @@
 //! A private Redis for a test that breaks it.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -32,11 +33,11 @@ pub struct RedisServer {
 impl RedisServer {
     /// Starts a server and waits for it.
     pub async fn start() -> Self {
-        Self::start_with(&[]).await
+        Self::start_with(&[] as &[&str]).await
     }
 
     /// Like [`RedisServer::start`], with further options.
-    pub async fn start_with(options: &[&str]) -> Self {
+    pub async fn start_with(options: &[impl AsRef<OsStr>]) -> Self {
         Self::start_program("redis-server".as_ref(), options).await
     }
 
@@ -45,27 +46,16 @@ impl RedisServer {
         let own = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/tools/valkey/bin/valkey-server");
         let own = Path::new(own);
         let program = if own.exists() { own } else { Path::new("valkey-server") };
-        Self::start_program(program, &[]).await
+        Self::start_program(program, &[] as &[&str]).await
     }
 
     /// Starts a server that also listens with TLS, and on a Unix socket. A client may show a
     /// certificate of the authority, or must.
     pub async fn with_tls(authority: &TestAuthority, certificate: &str) -> (Self, u16) {
-        let (port, own) = (port::free(), authority.server(&["localhost"]));
-        let socket = authority.folder().join("redis.sock");
-        let (text, ca) = (|path: &Path| path.display().to_string(), authority.certificate());
-        let files = [&own.certificate, &own.key, &ca, &socket].map(|path| text(path));
-        let [own, key, ca, socket] = files.each_ref().map(String::as_str);
-        let number = port.to_string();
-        let options = [
-            ["--tls-port", &number],
-            ["--tls-cert-file", own],
-            ["--tls-key-file", key],
-            ["--tls-ca-cert-file", ca],
-            ["--tls-auth-clients", certificate],
-            ["--unixsocket", socket],
-        ];
-        (Self::start_with(&options.concat()).await, port)
+        let (port, socket) = (port::free(), authority.folder().join("redis.sock"));
+        let mut options = tls_options(authority, "localhost", port, certificate);
+        options.extend(["--unixsocket".to_owned(), socket.display().to_string()]);
+        (Self::start_with(&options).await, port)
     }
 
     /// Starts a Sentinel that watches the master of a service.
@@ -85,7 +75,7 @@ impl RedisServer {
         Self::run(port, command, folder).await
     }
 
-    async fn start_program(program: &Path, options: &[&str]) -> Self {
+    async fn start_program(program: &Path, options: &[impl AsRef<OsStr>]) -> Self {
         let (port, folder) = (port::free(), tempfile::tempdir().expect("a folder"));
         let mut command = command(program);
         command.args(["--save", ""]).args("--appendonly no --bind 127.0.0.1 --port".split(' '));
@@ -156,4 +146,25 @@ impl RedisServer {
     async fn ready(&self) {
         until("redis-server", async || self.try_ask::<String>(&["PING"]).await.ok()).await;
     }
+}
+
+/// Returns the options of a server that listens with TLS at this port as this host. `clients` says
+/// whether clients need a certificate of the authority: `yes`, `no` or `optional`.
+pub(crate) fn tls_options(
+    authority: &TestAuthority,
+    host: &str,
+    port: u16,
+    clients: &str,
+) -> Vec<String> {
+    let own = authority.server(&[host]);
+    let files = [own.certificate, own.key, authority.certificate()];
+    let [certificate, key, ca] = files.map(|path| path.display().to_string());
+    let options = [
+        ["--tls-port", &port.to_string()],
+        ["--tls-cert-file", &certificate],
+        ["--tls-key-file", &key],
+        ["--tls-ca-cert-file", &ca],
+        ["--tls-auth-clients", clients],
+    ];
+    options.concat().into_iter().map(str::to_owned).collect()
 }

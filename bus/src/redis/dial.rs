@@ -22,8 +22,10 @@ use super::redis_address::RedisAddress;
 use super::redis_tls::{RedisTls, RedisTlsFiles};
 use crate::BusConnectError;
 
-/// The longest time to establish a connection, its handshake included.
+/// The longest time to establish a connection, its handshake included. With TLS the cryptography
+/// of many connections that begin together takes part of it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+const TLS_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 trait NodeStream: AsyncRead + AsyncWrite + Send + Unpin {}
 
@@ -142,7 +144,8 @@ impl Dialer {
         } else {
             None
         };
-        in_time(async {
+        let patience = if tls.is_some() { TLS_CONNECT_TIMEOUT } else { CONNECT_TIMEOUT };
+        in_time(patience, async {
             let stream = stream(node.addr(), tls).await?;
             let settings = self.settings(node);
             let (connection, driver) =
@@ -191,7 +194,10 @@ fn config(patience: Duration) -> AsyncConnectionConfig {
     AsyncConnectionConfig::new().set_response_timeout(Some(patience))
 }
 
-async fn in_time<T>(connecting: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
+async fn in_time<T>(
+    patience: Duration,
+    connecting: impl Future<Output = RedisResult<T>>,
+) -> RedisResult<T> {
     let late = || RedisError::from((ErrorKind::Io, "Redis did not greet in time"));
-    timeout(CONNECT_TIMEOUT, connecting).await.map_err(|_| late())?
+    timeout(patience, connecting).await.map_err(|_| late())?
 }

@@ -74,20 +74,28 @@ impl RedisTls {
     }
 }
 
-fn read(files: &RedisTlsFiles) -> Result<ClientConfig, String> {
-    let roots = match &files.ca {
-        Some(file) => certificates("GALLEY_REDIS_CA_FILE", file)?,
+/// Returns the authorities in this PEM file, or without a file those of the system.
+///
+/// # Errors
+/// A message for people, which names the setting and the file.
+pub fn trusted_authorities(setting: &str, file: Option<&Path>) -> Result<RootCertStore, String> {
+    let roots = match file {
+        Some(file) => certificates(setting, file)?,
         None => rustls_native_certs::load_native_certs().certs,
     };
     let mut store = RootCertStore::empty();
     // One that cannot be used, among many, is as good as none.
     if store.add_parsable_certificates(roots).0 == 0 {
-        let none = "this system has no certificates of authorities: set GALLEY_REDIS_CA_FILE";
-        return Err(files.ca.as_ref().map_or_else(
-            || none.to_owned(),
-            |file| format!("GALLEY_REDIS_CA_FILE: no authority in {}", file.display()),
-        ));
+        return Err(match file {
+            Some(file) => format!("{setting}: no authority in {}", file.display()),
+            None => format!("this system has no certificates of authorities: set {setting}"),
+        });
     }
+    Ok(store)
+}
+
+fn read(files: &RedisTlsFiles) -> Result<ClientConfig, String> {
+    let store = trusted_authorities("GALLEY_REDIS_CA_FILE", files.ca.as_deref())?;
     let config = ClientConfig::builder().with_root_certificates(store);
     let (Some(certificate), Some(key_file)) = (&files.certificate, &files.key) else {
         return Ok(config.with_no_client_auth());

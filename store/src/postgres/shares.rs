@@ -8,8 +8,10 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-/// The connections in use at once from which the process counts as busy, and for how long it does.
+/// The connections in use at once from which the process counts as busy.
 const BUSY: usize = 2;
+/// How long the process counts as busy after that, or after a connection was opened: one that is
+/// closed too soon is opened again by the next statement.
 const BUSY_FOR: Duration = Duration::from_secs(30);
 /// The unused connections that a process keeps while it is not busy.
 const KEPT: usize = 1;
@@ -62,9 +64,14 @@ impl Shares {
         let taken = Arc::clone(semaphore).acquire_owned().await.expect("it is never closed");
         let free = self.work.available_permits() + self.reads.available_permits();
         if self.connections as usize - free >= BUSY {
-            *self.busy.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+            self.note_busy();
         }
         taken
+    }
+
+    /// Notes that the process is busy: a connection was needed that was not there.
+    pub(super) fn note_busy(&self) {
+        *self.busy.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
     /// Returns true if a connection should be closed rather than join so many unused ones.
@@ -111,5 +118,7 @@ mod tests {
         assert!(!shares.has_too_many(7));
         advance(BUSY_FOR).await;
         assert!(shares.has_too_many(KEPT));
+        shares.note_busy();
+        assert!(!shares.has_too_many(KEPT), "one was opened a moment ago");
     }
 }

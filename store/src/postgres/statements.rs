@@ -81,10 +81,11 @@ pub(super) async fn prepare(
 
 pub(super) fn pool(
     options: PgConnectOptions,
-    shares: &Shares,
+    shares: &Arc<Shares>,
     backends: &Arc<ServerProcesses>,
 ) -> PgPool {
     let (met, known) = (Arc::clone(backends), Arc::clone(backends));
+    let opened = Arc::clone(shares);
     PgPoolOptions::new()
         .max_connections(shares.connections())
         .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -92,6 +93,7 @@ pub(super) fn pool(
         .test_before_acquire(false)
         .after_connect(move |connection, _| {
             let backends = Arc::clone(&met);
+            opened.note_busy();
             Box::pin(async move {
                 backends.meet(prepare(connection, LIMITS).await?);
                 Ok(())

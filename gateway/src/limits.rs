@@ -13,6 +13,7 @@ mod meters;
 pub mod rate;
 mod read_turns;
 pub mod seats;
+mod unread_answers;
 mod waiting_sockets;
 
 pub use address::Address;
@@ -23,6 +24,7 @@ pub use meters::Meters;
 pub use rate::{ByteRate, Meter, RateLimit};
 pub use read_turns::{ReadTurn, ReadTurns};
 pub use seats::{NoSeat, Seat, Seats};
+pub use unread_answers::UnreadAnswers;
 pub use waiting_sockets::{WaitingPlace, WaitingSockets};
 
 use crate::metrics;

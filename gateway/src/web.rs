@@ -9,6 +9,7 @@ mod caller;
 pub mod conditions;
 mod content_coding;
 pub mod guard;
+mod held_answer;
 mod message_rules;
 mod observe;
 mod panic;
@@ -57,7 +58,7 @@ pub fn layers(router: Router<AppState>, state: &AppState) -> Router<AppState> {
     let softened = from_fn(refused_stream::soften);
     router.layer((
         from_fn(observe::observe),
-        from_fn(message_rules::apply),
+        from_fn_with_state(state.clone(), message_rules::apply),
         from_fn_with_state(state.clone(), protect::protect),
         softened,
     ))

@@ -264,3 +264,41 @@ async fn the_texts_that_a_hero_stores_have_a_rate(stack: StackBuilder) {
     let path = format!("/orders/{order}/cancel");
     stack.hero(other).post(&path, &json!({"reason": reason})).await.is(200);
 }
+
+#[tokio::test]
+async fn who_reads_no_answers_gets_no_more_and_costs_little() {
+    const MOST: u64 = 48 << 20;
+    let stack = TestStack::embedded().with_tokens().start().await;
+    let staff = stack.staff();
+    let (hero, _) = staff.create_hero_and_meal().await;
+    let neighbour = staff.create_hero("Neighbour", &[]).await;
+    let text = "x".repeat(2_000);
+    for number in 0..100 {
+        let name = format!("Meal {number}");
+        let meal = json!({"name": name, "price": 1, "origin_planet": "Mars", "description": text});
+        staff.post("/meals", &meal).await.is(201);
+    }
+    let (before, gateway) = (stack.gateways[0].program.resident(), &stack.gateways[0].url);
+    let token = signed_token::hero(hero, 3_600);
+    let head = format!(
+        "GET /meals?limit=100 HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n"
+    );
+    let mut unread = Vec::new();
+    for _ in 0..400 {
+        let mut connection = RawConnection::open_narrow(gateway, 4_096).await;
+        connection.send(head.as_bytes()).await;
+        assert!(within("the first bytes of an answer", connection.sip()).await);
+        unread.push(connection);
+    }
+    let refused = reached(&staff, "unread-answers").await;
+    assert!(refused > 300, "{refused} of {}", unread.len());
+    let grown = stack.gateways[0].program.resident().saturating_sub(before);
+    assert!(grown < MOST, "{grown} bytes");
+    stack.hero(hero).get("/meals").await.problem(429, "rate-limited");
+    stack.hero(neighbour).get("/meals?limit=100").await.is(200);
+    drop(unread);
+    until("an answer", async || {
+        Some(stack.hero(hero).get("/meals").await).filter(|answer| answer.status == 200)
+    })
+    .await;
+}

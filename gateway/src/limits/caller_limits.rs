@@ -7,7 +7,7 @@ use galley_protocol::{Problem, ProblemType};
 
 use super::meters::Meters;
 use super::rate::RateVerdict;
-use super::{ByteRate, CallerKey, RateLimit, ReadTurns, count};
+use super::{ByteRate, CallerKey, RateLimit, ReadTurns, UnreadAnswers, count};
 
 /// The bytes of a request that cost nothing: an order with a key of common length is free.
 const FREE: usize = 128;
@@ -22,6 +22,7 @@ pub struct CallerLimits {
     writes: Meters<CallerKey>,
     pub reads: Arc<ReadTurns>,
     pub handshakes: Arc<ReadTurns>,
+    pub unread: Arc<UnreadAnswers>,
 }
 
 impl CallerLimits {
@@ -34,12 +35,14 @@ impl CallerLimits {
         with_tokens: bool,
     ) -> Self {
         let most = if with_tokens { most_reads } else { most_reads.saturating_mul(WITHOUT_TOKENS) };
+        let unread = Arc::<UnreadAnswers>::default();
         Self {
             commands: Meters::new(commands),
             writes: Meters::new(writes),
-            reads: ReadTurns::new(connections.div_ceil(2), most),
+            reads: ReadTurns::new(connections.div_ceil(2), most, &unread),
             // Those that wait are bounded by the sockets of a hero.
-            handshakes: ReadTurns::new(HANDSHAKES, usize::MAX),
+            handshakes: ReadTurns::new(HANDSHAKES, usize::MAX, &unread),
+            unread,
         }
     }
 

@@ -9,7 +9,7 @@ use dashmap::DashMap;
 use galley_protocol::{Problem, ProblemType};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{CallerKey, count};
+use super::{CallerKey, UnreadAnswers, count};
 
 /// The wait that a caller with too many reads is asked for, in milliseconds.
 const RETRY_AFTER_MS: u64 = 1_000;
@@ -19,6 +19,7 @@ pub struct ReadTurns {
     at_once: usize,
     most: usize,
     lines: DashMap<CallerKey, ReadLine>,
+    unread: Arc<UnreadAnswers>,
 }
 
 /// The reads of one caller.
@@ -39,16 +40,17 @@ pub struct ReadTurn {
 
 impl ReadTurns {
     /// Lets `at_once` reads of a caller run at once, and holds at most `most`, with those that
-    /// wait.
+    /// wait. A caller that leaves its answers unread gets no turn.
     #[must_use]
-    pub fn new(at_once: usize, most: usize) -> Arc<Self> {
-        Arc::new(Self { at_once: at_once.max(1), most, lines: DashMap::new() })
+    pub fn new(at_once: usize, most: usize, unread: &Arc<UnreadAnswers>) -> Arc<Self> {
+        let (at_once, unread) = (at_once.max(1), Arc::clone(unread));
+        Arc::new(Self { at_once, most, lines: DashMap::new(), unread })
     }
 
     /// Waits for a turn of this caller.
     ///
     /// # Errors
-    /// `rate-limited` if it has as many reads under way as it may.
+    /// `rate-limited` if it has as many reads under way as it may, or too many answers unread.
     pub async fn take(self: &Arc<Self>, key: CallerKey) -> Result<ReadTurn, Problem> {
         let line = {
             let mut line = self.lines.entry(key).or_insert_with(|| ReadLine {
@@ -67,6 +69,7 @@ impl ReadTurns {
         // Made before the wait, so that a caller that leaves meanwhile is not counted any more.
         let mut turn = ReadTurn { turns: Arc::clone(self), key, permit: None };
         turn.permit = Some(line.acquire_owned().await.expect("it is never closed"));
+        self.unread.check(key)?;
         Ok(turn)
     }
 }
@@ -83,6 +86,7 @@ impl Drop for ReadTurn {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::time::Duration;
 
     use galley_protocol::HeroId;
@@ -96,7 +100,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn further_reads_of_a_caller_wait_and_those_of_others_do_not() {
-        let turns = ReadTurns::new(2, 3);
+        let turns = ReadTurns::new(2, 3, &Arc::default());
         let soon = async |id| timeout(Duration::from_secs(1), turns.take(hero(id))).await;
         let first = soon(1).await.expect("free").expect("few");
         let _second = soon(1).await.expect("free").expect("few");
@@ -113,7 +117,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn callers_that_read_nothing_are_forgotten() {
-        let turns = ReadTurns::new(1, 2);
+        let turns = ReadTurns::new(1, 2, &Arc::default());
         let first = turns.take(hero(1)).await.expect("free");
         timeout(Duration::from_secs(1), turns.take(hero(1))).await.expect_err("it left its place");
         drop(first);

@@ -103,7 +103,12 @@ async fn admit(caller: Result<Caller, Problem>, mut request: Request, next: Next
     match caller {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
-            next.run(request).await
+            let mut response = next.run(request).await;
+            // Long answers are counted for their caller.
+            if let Some(key) = caller.token_key() {
+                response.extensions_mut().insert(key);
+            }
+            response
         }
         Err(problem) => {
             let is_forbidden = problem.kind == ProblemType::Forbidden;

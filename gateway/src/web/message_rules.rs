@@ -1,18 +1,27 @@
 //! The rules of HTTP that hold for every message, around all routes: what a request must be
 //! (RFC 9112), what it may expect, and the coding of the answer.
 
-use axum::extract::Request;
+use axum::Extension;
+use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use galley_protocol::{Problem, ProblemType};
 
 use super::Refusal;
-use super::content_coding::{AcceptedCoding, encode};
+use super::content_coding::{AcceptedCoding, CodedOnce, encode};
+use super::held_answer::hold;
 use crate::http::AmbiguousLength;
+use crate::http::entrance::Outside;
 use crate::http::host::Host;
+use crate::state::AppState;
 
-pub async fn apply(request: Request, next: Next) -> Response {
+pub async fn apply(
+    State(state): State<AppState>,
+    Extension(Outside { address, .. }): Extension<Outside>,
+    request: Request,
+    next: Next,
+) -> Response {
     let accepted = AcceptedCoding::read(request.headers());
     let response = match refuse(&request) {
         Some(problem) => {
@@ -26,7 +35,14 @@ pub async fn apply(request: Request, next: Next) -> Response {
         }
         None => next.run(request).await,
     };
-    encode(accepted, response).await
+    let is_shared = response.extensions().get::<CodedOnce>().is_some();
+    if is_shared {
+        return encode(accepted, response).await;
+    }
+    let coded = encode(accepted, hold(&state, address.into(), response).await).await;
+    // A short one was coded at once, and its plain text is gone.
+    let is_coded = coded.headers().contains_key(header::CONTENT_ENCODING);
+    if is_coded { hold(&state, address.into(), coded).await } else { coded }
 }
 
 fn refuse(request: &Request) -> Option<Problem> {

@@ -15,6 +15,9 @@ pub enum CloseCode {
     NotUtf8,
     /// The origin or the hero is no longer allowed here.
     Policy,
+    /// Far more control frames or refused commands than the limits allow. It has the number of
+    /// [`CloseCode::Policy`], and its own reason on the wire.
+    Flooding,
     /// A message longer than `GALLEY_MAX_MESSAGE`.
     TooBig,
     /// The gateway restarts; the `reconnect` frame said when to reconnect.
@@ -56,7 +59,7 @@ impl Reconnect {
 }
 
 impl CloseCode {
-    /// Every code.
+    /// Every code; [`CloseCode::Policy`] stands for [`CloseCode::Flooding`] too.
     pub const ALL: [Self; 12] = [
         Self::Normal,
         Self::GoingAway,
@@ -81,7 +84,7 @@ impl CloseCode {
             Self::BadProtocol => 1002,
             Self::NotText => 1003,
             Self::NotUtf8 => 1007,
-            Self::Policy => 1008,
+            Self::Policy | Self::Flooding => 1008,
             Self::TooBig => 1009,
             Self::Restart => 1012,
             Self::TryLater => 1013,
@@ -101,6 +104,7 @@ impl CloseCode {
             Self::NotText => "messages are text",
             Self::NotUtf8 => "the text is not UTF-8",
             Self::Policy => "not allowed here",
+            Self::Flooding => "flooding",
             Self::TooBig => "message too big",
             Self::Restart => "the gateway restarts, come back after the hint",
             Self::TryLater => "too slow, try again later",
@@ -119,6 +123,7 @@ impl CloseCode {
             | Self::NotText
             | Self::NotUtf8
             | Self::Policy
+            | Self::Flooding
             | Self::TooBig
             | Self::Forbidden => Reconnect::No,
             Self::GoingAway | Self::TryLater => Reconnect::BackOff,
@@ -139,5 +144,6 @@ mod tests {
         codes.dedup();
         assert_eq!(codes.len(), CloseCode::ALL.len());
         assert!(CloseCode::ALL.into_iter().all(|code| code.reason().len() <= 123));
+        assert_eq!(CloseCode::Flooding.code(), CloseCode::Policy.code());
     }
 }

@@ -59,6 +59,11 @@ pub enum RateVerdict {
 }
 
 impl RateLimit {
+    /// `count` requests a second, and `burst` at once.
+    pub const fn each_second(count: u32, burst: u32) -> Self {
+        Self { period: 1_000_000_000 / count as u64, burst }
+    }
+
     pub const UNLIMITED: Self = Self { period: 0, burst: MAX_COUNT };
 
     #[must_use]

@@ -41,10 +41,10 @@ async fn open(State(state): State<AppState>, mut request: Request) -> Response {
 
 async fn echo(mut socket: Socket) {
     let why = loop {
-        let done = match socket.receive().await {
+        let done = match socket.receive_in_turn().await {
             SocketInput::Text(text) => socket.send(text).await,
             SocketInput::Binary(bytes) => socket.send_binary(&bytes).await,
-            SocketInput::Control => Ok(()),
+            SocketInput::Control | SocketInput::Fragment => Ok(()),
             SocketInput::Closed(why) => Err(why),
         };
         if let Err(why) = done {

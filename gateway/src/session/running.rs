@@ -7,6 +7,7 @@
 
 mod catch_up;
 mod execute;
+mod flood;
 pub mod outgoing;
 pub mod renewal;
 mod socket_session;
@@ -21,6 +22,7 @@ use super::wire::socket::Socket;
 use super::wire::sse_wire::EventStream;
 use super::wire::{Closed, WireFrame, send_frame};
 use crate::limits::CallerKey;
+use flood::FloodGauge;
 use outgoing::Stream;
 use socket_session::Session;
 
@@ -30,20 +32,22 @@ pub struct Connection {
     socket: Socket,
     /// The unit of its limits.
     key: CallerKey,
+    flood: FloodGauge,
     /// The caller of the token that opened the socket; `None` without authentication.
     who: Option<Who>,
 }
 
 impl Connection {
     pub fn new(stream: Stream, socket: Socket, key: CallerKey, who: Option<Who>) -> Self {
-        Self { stream, socket, key, who }
+        Self { stream, socket, key, flood: FloodGauge::default(), who }
     }
 
     /// The state of a busy client is boxed, and dropped as soon as the client is idle.
     pub async fn run(mut self: Box<Self>) {
         loop {
-            let Self { stream, socket, key, who } = &mut *self;
-            if let Err(closed) = Box::pin(Session::new(stream, *key, *who).serve(socket)).await {
+            let Self { stream, socket, key, flood, who } = &mut *self;
+            let session = Session::new(stream, *key, flood, *who);
+            if let Err(closed) = Box::pin(session.serve(socket)).await {
                 return Box::pin(self.socket.close(closed)).await;
             }
             self.become_idle().await;

@@ -79,10 +79,10 @@ pub async fn wait(
 ) -> Result<(Claims, Option<CommandId>), Closed> {
     let first = async {
         loop {
-            match socket.receive().await {
+            match socket.receive_in_turn().await {
                 SocketInput::Text(text) => return Ok(text),
                 SocketInput::Binary(_) => return Err(Closed::With(CloseCode::NotText)),
-                SocketInput::Control => {}
+                SocketInput::Control | SocketInput::Fragment => {}
                 SocketInput::Closed(closed) => return Err(closed),
             }
         }

@@ -3,6 +3,8 @@
 //!
 //! The commands of one socket are answered in order. Placements start at once, so that several
 //! share a batch. Any other command waits until all commands before it have been answered.
+//!
+//! A client that never pauses does not keep the task to itself: see [`Socket::receive_in_turn`].
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesOrdered;
@@ -13,6 +15,7 @@ use galley_protocol::jwt::Who;
 use galley_protocol::{BearerToken, Problem};
 
 use super::execute::{self, CommandReply};
+use super::flood::FloodGauge;
 use super::outgoing::Stream;
 use super::renewal;
 use crate::limits::CallerKey;
@@ -35,12 +38,18 @@ pub struct Session<'a> {
     waiting: Option<ClientFrame>,
     /// The unit of its limits.
     key: CallerKey,
+    flood: &'a mut FloodGauge,
     /// True while a command runs that must end before another one begins.
     exclusive: bool,
 }
 
 impl<'a> Session<'a> {
-    pub fn new(stream: &'a mut Stream, key: CallerKey, who: Option<Who>) -> Self {
+    pub fn new(
+        stream: &'a mut Stream,
+        key: CallerKey,
+        flood: &'a mut FloodGauge,
+        who: Option<Who>,
+    ) -> Self {
         let state = stream.state().clone();
         Self {
             state,
@@ -49,6 +58,7 @@ impl<'a> Session<'a> {
             answers: FuturesOrdered::new(),
             waiting: None,
             key,
+            flood,
             exclusive: false,
         }
     }
@@ -63,7 +73,7 @@ impl<'a> Session<'a> {
                 && socket.owes_nothing();
             let done = tokio::select! {
                 biased; // reading is bounded by the commands in flight, sending is not
-                heard = socket.receive(), if may_read => self.take(socket, heard).await,
+                heard = socket.receive_in_turn(), if may_read => self.take(socket, heard).await,
                 Some(answer) = self.answers.next(), if !self.answers.is_empty() => {
                     self.answer(socket, answer).await
                 }
@@ -78,7 +88,8 @@ impl<'a> Session<'a> {
                     Some(
                         heard @ (SocketInput::Text(_)
                         | SocketInput::Binary(_)
-                        | SocketInput::Control),
+                        | SocketInput::Control
+                        | SocketInput::Fragment),
                     ) => {
                         self.take(socket, heard).await?;
                     }
@@ -97,13 +108,17 @@ impl<'a> Session<'a> {
         let text = match heard {
             SocketInput::Text(text) => text,
             SocketInput::Binary(_) => return Err(Closed::With(CloseCode::NotText)),
-            SocketInput::Control => return Ok(()),
+            SocketInput::Control => return self.flood.note_control(),
+            SocketInput::Fragment => return Ok(()),
             SocketInput::Closed(closed) => return Err(closed),
         };
         let parsed = ClientFrame::parse(&text, execute::audience(self.stream.hero_id()));
         let allowed = match self.charge(&parsed, text.len()) {
             Ok(()) => parsed,
-            Err(problem) => Err((parsed.map_or_else(|(id, _)| id, |frame| frame.id), problem)),
+            Err(problem) => {
+                self.flood.note_refusal()?;
+                Err((parsed.map_or_else(|(id, _)| id, |frame| frame.id), problem))
+            }
         };
         let frame = match allowed {
             Ok(frame) => frame,

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use galley_protocol::close_code::CloseCode;
+use galley_protocol::jwt;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -34,13 +35,18 @@ const CLOSING: Duration = Duration::from_secs(2);
 const CLOSING_TO_LEAVE: Duration = Duration::from_millis(500);
 /// The most bytes of one read.
 const READ: usize = 4 * 1_024;
+/// The most frames of one socket before the other tasks get their turn. tokio would only count the
+/// reads, and one read may hold hundreds of frames.
+const TURN: u32 = 64;
 /// The bytes at which gathered frames are written.
 const GATHERED: usize = 16 * 1_024;
 
 #[derive(Debug)]
 pub struct Socket {
     stream: Arc<TcpStream>,
-    max_message: usize,
+    max_message: u32,
+    /// The frames that were received since the other tasks had their turn.
+    received: u32,
     /// The unfinished reads and writes; `None` while the socket is idle.
     busy: Option<Box<Busy>>,
     /// Notified when the peer takes bytes, which shows that it is alive.
@@ -60,11 +66,12 @@ struct Busy {
 }
 
 impl Busy {
-    fn begin(read: BytesMut, max_message: usize) -> Self {
+    fn begin(read: BytesMut, max_message: u32) -> Self {
+        let max_message = usize::try_from(max_message).unwrap_or(usize::MAX);
         Self { decoder: Decoder::new(read, max_message), unsent: BytesMut::new(), full: false }
     }
 
-    fn of(busy: &mut Option<Box<Self>>, max_message: usize) -> &mut Self {
+    fn of(busy: &mut Option<Box<Self>>, max_message: u32) -> &mut Self {
         busy.get_or_insert_with(|| Box::new(Self::begin(BytesMut::new(), max_message)))
     }
 }
@@ -81,19 +88,23 @@ pub enum SocketInput {
     ),
     /// A ping or pong.
     Control,
+    /// A part of a message, which is not its last one.
+    Fragment,
     Closed(Closed),
 }
 
 impl Socket {
     pub fn new(upgraded: Upgraded, max_message: usize, outbox: Arc<Outbox>) -> Self {
+        let max_message = u32::try_from(max_message).unwrap_or(u32::MAX);
         let parts = upgraded
             .downcast::<TokioIo<TrackedStream>>()
             .expect("the accept loop does not wrap it");
         let (stream, seat) = parts.io.into_inner().into_stream();
         trust_to_progress(&stream);
         let busy = Box::new(Busy::begin(parts.read_buf.into(), max_message));
+        let stream = Arc::new(stream);
         let mut socket =
-            Self { stream: Arc::new(stream), max_message, busy: Some(busy), outbox, _seat: seat };
+            Self { stream, max_message, received: 0, busy: Some(busy), outbox, _seat: seat };
         socket.become_idle();
         socket
     }
@@ -122,6 +133,18 @@ impl Socket {
         self.stream.poll_read_ready(context).map(|_| ())
     }
 
+    /// Receives like [`Socket::receive`], but lets the other tasks, and the other events of this
+    /// session, have their turn after each [`TURN`] frames. Cancel safe.
+    pub async fn receive_in_turn(&mut self) -> SocketInput {
+        if self.received >= TURN {
+            self.received = 0;
+            tokio::task::yield_now().await;
+        }
+        let input = self.receive().await;
+        self.received += 1;
+        input
+    }
+
     /// Unsent bytes go out first, so a peer that takes no pong is not read. Cancel safe.
     pub async fn receive(&mut self) -> SocketInput {
         loop {
@@ -142,6 +165,7 @@ impl Socket {
                     return SocketInput::Control;
                 }
                 Ok(Some(SocketMessage::Pong)) => return SocketInput::Control,
+                Ok(Some(SocketMessage::Fragment)) => return SocketInput::Fragment,
                 Ok(Some(SocketMessage::Close(code))) => {
                     return SocketInput::Closed(Closed::ByPeer(code));
                 }
@@ -195,7 +219,10 @@ impl Socket {
                         [&code.code().to_be_bytes()[..], code.reason().as_bytes()].concat();
                     self.gather(OpCode::Control(Control::Close), &goodbye);
                     self.flush().await?;
-                    while !matches!(self.receive().await, SocketInput::Closed(_)) {}
+                    // Whoever floods would only flood on: its frames are not decoded any more.
+                    let waits = code != CloseCode::Flooding;
+                    while waits && !matches!(self.receive_in_turn().await, SocketInput::Closed(_)) {
+                    }
                 }
             }
             self.drain().await.map_err(|_| Closed::Gone)
@@ -242,7 +269,7 @@ impl Socket {
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         loop {
             ready!(self.stream.poll_read_ready(context))?;
-            let Self { stream, max_message, busy, outbox: _, _seat } = self;
+            let Self { stream, max_message, busy, .. } = self;
             let decoder = &mut Busy::of(busy, *max_message).decoder;
             let read = stream.try_read_buf(decoder.room(READ));
             decoder.tidy();
@@ -308,6 +335,10 @@ impl Socket {
     async fn write_slowly(&mut self) -> Result<(), Closed> {
         let mut deadline = Instant::now() + STALLED;
         loop {
+            // The session looks at its token only between its writes.
+            if self.outbox.token_left(jwt::now()).is_zero() {
+                return Err(Closed::With(CloseCode::TokenExpired));
+            }
             let before = self.unsent().len();
             let writable = timeout_at(deadline, self.stream.writable())
                 .await

@@ -23,6 +23,8 @@ pub enum SocketMessage {
     /// A ping, to be answered with the same bytes.
     Ping(Vec<u8>),
     Pong,
+    /// A fragment of a message, which is not its last one.
+    Fragment,
     /// A close frame, with its code if any.
     Close(Option<u16>),
 }
@@ -102,9 +104,7 @@ impl Decoder {
                 }
                 let is_waiting = message.frame.is_some();
                 self.message = Some(message);
-                if is_waiting {
-                    return Ok(None);
-                }
+                return Ok((!is_waiting).then_some(SocketMessage::Fragment));
             }
             let Some((header, start, length)) = self.header()? else { return Ok(None) };
             let mask = header.mask.ok_or(CloseCode::BadProtocol)?;
@@ -270,6 +270,7 @@ mod tests {
             decoder.room(part.len()).extend_from_slice(part);
             loop {
                 match decoder.decode() {
+                    Ok(Some(SocketMessage::Fragment)) => {}
                     Ok(Some(message)) => messages.push(message),
                     Ok(None) => break,
                     Err(violation) => return (messages, Some(violation)),

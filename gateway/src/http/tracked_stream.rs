@@ -33,6 +33,10 @@ pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// The pools of common balancers and proxies keep a connection for a minute, so they close it
 /// first.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
+/// How long a client may take nothing of its answer. The kernel takes bytes again when a third of
+/// its send buffer is free, so a client must read about 2 KiB a second. An event stream ends by
+/// itself after ten seconds, with a reason, so this is a little longer.
+const STALLED: Duration = Duration::from_secs(12);
 
 #[derive(Debug)]
 pub struct TrackedStream {
@@ -50,6 +54,8 @@ pub struct TrackedStream {
     lingering: Option<Lingering>,
     /// The seat of the connection among those of its address, if these count.
     seat: Option<Seat>,
+    /// The deadline of a write for which the kernel has no room.
+    stalled: Option<Pin<Box<Sleep>>>,
 }
 
 /// Extension of a request that had both `Content-Length` and `Transfer-Encoding`.
@@ -117,6 +123,7 @@ impl TrackedStream {
             ahead: ReadAhead::default(),
             lingering: None,
             seat,
+            stalled: None,
         }
     }
 
@@ -166,6 +173,22 @@ impl TrackedStream {
         let ambiguous = self.ahead.note_head(read);
         self.progress.0.is_ambiguous.store(ambiguous, Ordering::Relaxed);
         RequestStage::Head
+    }
+
+    /// Cuts the connection if its client has taken nothing for [`STALLED`].
+    fn write_in_time(
+        &mut self,
+        context: &mut Context<'_>,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let deadline = self.stalled.get_or_insert_with(|| Box::pin(sleep(STALLED)));
+        ready!(deadline.as_mut().poll(context));
+        limits::count("answer-time");
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
     fn set_deadline(&mut self, patience: Duration) {
@@ -353,7 +376,8 @@ impl AsyncWrite for TrackedStream {
             }
         }
         let Some((problem, written)) = refusal else {
-            return Pin::new(stream).poll_write(context, buffer);
+            let written = Pin::new(stream).poll_write(context, buffer);
+            return self.write_in_time(context, written);
         };
         while *written < problem.len() {
             *written += ready!(Pin::new(&mut *stream).poll_write(context, &problem[*written..]))?;
@@ -371,7 +395,10 @@ impl AsyncWrite for TrackedStream {
         match buffers {
             // hyper writes its own error answers as one buffer.
             [head] => self.poll_write(context, head),
-            _ => Pin::new(&mut self.stream).poll_write_vectored(context, buffers),
+            _ => {
+                let written = Pin::new(&mut self.stream).poll_write_vectored(context, buffers);
+                self.write_in_time(context, written)
+            }
         }
     }
 

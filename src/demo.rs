@@ -4,6 +4,7 @@
 //! The allergies are chosen to show the allergy check: `CREME FRAICHE` matches `crème fraîche`,
 //! while `oeuf` without its ligature is another word than `œuf`, so a careful hero lists both.
 
+use galley_protocol::frame::Page;
 use galley_protocol::text::TextError;
 use galley_protocol::{
     Allergy, Description, HeroName, Ingredient, ListOrders, MealName, NewHero, NewMeal, OfHero,
@@ -56,9 +57,9 @@ const HEROES: [DemoHero; 6] = [
 pub async fn seed(store: &dyn Store) -> Result<(), StoreError> {
     let page = ListPage { limit: 1, after: None, name_contains: None };
     let orders = OfHero::<ListOrders>::default();
-    if !(store.meals().list(&page).await?.is_empty()
-        && store.heroes().list(&page).await?.is_empty()
-        && store.orders(&orders).await?.is_empty())
+    if !(is_empty(&store.meals().list(&page).await?)
+        && is_empty(&store.heroes().list(&page).await?)
+        && is_empty(&store.orders(&orders).await?))
     {
         return Ok(());
     }
@@ -70,6 +71,10 @@ pub async fn seed(store: &dyn Store) -> Result<(), StoreError> {
     }
     info!(meals = MEALS.len(), heroes = HEROES.len(), "seeded the demo menu and its heroes");
     Ok(())
+}
+
+fn is_empty<T>(page: &Page<T>) -> bool {
+    page.items.is_empty() && page.next_cursor.is_none()
 }
 
 const WITHIN: &str = "the demo lies within the bounds of the domain: a test builds all of it";

@@ -46,6 +46,10 @@ pub struct Writers {
     pub part: &'static str,
     /// Name of a batch in errors and for fail points.
     pub batch: &'static str,
+    /// Maximum number of requests of a batch.
+    pub at_most: usize,
+    /// True if a request is of no use once its caller has gone away: then it is not carried out.
+    pub is_for_callers: bool,
 }
 
 /// Hands requests of one kind to their writers, in batches.
@@ -83,7 +87,7 @@ impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
         });
         for _ in 0..writers.count {
             supervisor.supervise(StopOrder::Last, writers.part, |stop| {
-                write(Arc::clone(&counter), work.clone(), writers.batch, stop)
+                write(Arc::clone(&counter), work.clone(), writers, stop)
             });
         }
         Self { queue, counter }
@@ -130,6 +134,7 @@ impl<Q, A> Counter<Q, A> {
     /// Takes the next batch. Returns `None` once the queue is closed and empty.
     async fn take(
         &self,
+        writers: Writers,
         stop: &CancellationToken,
     ) -> Option<(Vec<WaitingRequest<Q, A>>, UnderWay<'_>)> {
         let mut waiting = self.waiting.lock().await;
@@ -150,10 +155,16 @@ impl<Q, A> Counter<Q, A> {
                 () = &mut patience => break,
             }
         }
-        while batch.len() < MAX_BATCH
+        let is_wanted = |waiting: &WaitingRequest<Q, A>| {
+            !(writers.is_for_callers && waiting.answer.is_closed())
+        };
+        batch.retain(is_wanted);
+        while batch.len() < writers.at_most
             && let Ok(next) = waiting.try_recv()
         {
-            batch.push(next);
+            if is_wanted(&next) {
+                batch.push(next);
+            }
         }
         self.under_way.fetch_add(1, Ordering::Relaxed);
         Some((batch, UnderWay { count: &self.under_way, look: &self.look }))
@@ -163,13 +174,17 @@ impl<Q, A> Counter<Q, A> {
 async fn write<Q, A, F, W>(
     counter: Arc<Counter<Q, A>>,
     work: W,
-    name: &'static str,
+    writers: Writers,
     stop: CancellationToken,
 ) where
     W: Fn(Vec<Q>) -> F,
     F: Future<Output = Result<Vec<A>, StoreError>>,
 {
-    while let Some((batch, under_way)) = counter.take(&stop).await {
+    let name = writers.batch;
+    while let Some((batch, under_way)) = counter.take(writers, &stop).await {
+        if batch.is_empty() {
+            continue;
+        }
         let (requests, answers): (Vec<Q>, Vec<_>) =
             batch.into_iter().map(|waiting| (waiting.request, waiting.answer)).unzip();
         let working = async {
@@ -218,7 +233,7 @@ mod tests {
     use tokio::time::Instant;
 
     const fn writers(count: usize) -> Writers {
-        Writers { count, part: "writer", batch: "batch" }
+        Writers { count, part: "writer", batch: "batch", at_most: MAX_BATCH, is_for_callers: false }
     }
 
     /// Doubles numbers; each batch waits at the gate.
@@ -232,9 +247,13 @@ mod tests {
 
     impl Doubler {
         fn start(count: usize) -> Self {
+            Self::of(writers(count))
+        }
+
+        fn of(writers: Writers) -> Self {
             let (gate, sizes) = (Arc::new(Semaphore::new(0)), Arc::<Mutex<Vec<_>>>::default());
             let mut supervisor = Supervisor::default();
-            let batcher = Batcher::start(&mut supervisor, writers(count), {
+            let batcher = Batcher::start(&mut supervisor, writers, {
                 let (gate, sizes) = (Arc::clone(&gate), Arc::clone(&sizes));
                 move |batch: Vec<usize>| {
                     let (gate, sizes) = (Arc::clone(&gate), Arc::clone(&sizes));
@@ -269,6 +288,19 @@ mod tests {
         for (number, answer) in numbers.zip(answers) {
             assert_eq!(answer.await.expect("an answer").expect("a verdict"), number * 2);
         }
+    }
+
+    #[tokio::test]
+    async fn a_read_whose_caller_has_gone_is_not_carried_out() {
+        let doubler = Doubler::of(Writers { at_most: 3, is_for_callers: true, ..writers(1) });
+        let first = doubler.submit(1..2);
+        assert_eq!(doubler.begun().await, [1]);
+        drop(doubler.submit(2..9));
+        let others = doubler.submit(9..14);
+        doubler.gate.add_permits(9);
+        doubled(1..2, first).await;
+        doubled(9..14, others).await;
+        assert_eq!(doubler.sizes(), [1, 3, 2]);
     }
 
     #[tokio::test]

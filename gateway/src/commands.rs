@@ -14,28 +14,37 @@ use galley_protocol::{
     OrderView, PlaceOrder, Problem, ProblemType, ResumeCursor, Update,
 };
 use galley_store::{
-    CancelVerdict, Changes, ChangesRequest, DeleteVerdict, PlaceVerdict, Snapshot, SnapshotRequest,
-    States, Store, StoreError, ViewedOrder,
+    CancelVerdict, Changes, ChangesRequest, DeleteVerdict, MAX_BATCH, PlaceVerdict, Snapshot,
+    SnapshotRequest, States, Store, StoreError, ViewedOrder,
 };
 
 use crate::batcher::{Batcher, PendingVerdict, QueueFull, Writers};
 use crate::hub::Hub;
 use crate::limits::ReadTurn;
 use crate::open_orders::OpenOrders;
+use crate::page_size::bounded;
 use crate::store_problems::{RETRY_AFTER_MS, no_hero, no_order, problem};
 use crate::update_publisher::UpdatePublisher;
 
 /// The writers of each kind. Each of them writes one batch at a time.
-const PLACEMENTS: Writers =
-    Writers { count: 2, part: "writer of placements", batch: "batch of placements" };
-const CANCELLATIONS: Writers =
-    Writers { count: 2, part: "writer of cancellations", batch: "batch of cancellations" };
-const DELETIONS: Writers =
-    Writers { count: 1, part: "writer of deletions", batch: "batch of deletions" };
-const SNAPSHOTS: Writers =
-    Writers { count: 2, part: "reader of snapshots", batch: "batch of snapshots" };
-const CHANGES: Writers = Writers { count: 2, part: "reader of changes", batch: "batch of changes" };
-const STATES: Writers = Writers { count: 2, part: "reader of states", batch: "batch of states" };
+const PLACEMENTS: Writers = writers(2, "writer of placements", "batch of placements");
+const CANCELLATIONS: Writers = writers(2, "writer of cancellations", "batch of cancellations");
+const DELETIONS: Writers = writers(1, "writer of deletions", "batch of deletions");
+/// The readers of each kind. A batch of them holds all its answers in memory, and ends with its
+/// slowest one.
+const SNAPSHOTS: Writers = readers("reader of snapshots", "batch of snapshots");
+const CHANGES: Writers = readers("reader of changes", "batch of changes");
+const STATES: Writers = readers("reader of states", "batch of states");
+const READ_AT_ONCE: usize = 32;
+
+const fn writers(count: usize, part: &'static str, batch: &'static str) -> Writers {
+    Writers { count, part, batch, at_most: MAX_BATCH, is_for_callers: false }
+}
+
+const fn readers(part: &'static str, batch: &'static str) -> Writers {
+    Writers { count: 2, part, batch, at_most: READ_AT_ONCE, is_for_callers: true }
+}
+
 /// A statement for a batch, with one answer for each request.
 type BatchRead<'a, A> = BoxFuture<'a, Result<Vec<A>, StoreError>>;
 
@@ -218,13 +227,8 @@ impl Commands {
         turn: ReadTurn,
         request: OfHero<ListOrders>,
     ) -> Result<Page<OrderView>, Problem> {
-        let OfHero { hero_id, mut command } = request;
-        let limit = command.limit;
-        // One order more than requested shows that there is a next page.
-        command.limit += 1;
-        let filter = OfHero { hero_id, command };
-        let orders = self.read(turn, async move |store| store.orders(&filter).await).await?;
-        Ok(Page::cut(orders, limit, |view| view.order.id.get()))
+        let page = self.read(turn, async move |store| store.orders(&request).await).await?;
+        Ok(bounded(page, |view| view.order.id.get()))
     }
 
     /// Reads a page of the changes that a socket has missed.

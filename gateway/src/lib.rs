@@ -17,6 +17,7 @@ mod leaving;
 mod limits;
 pub mod metrics;
 mod open_orders;
+mod page_size;
 mod probes;
 mod refusals;
 mod rest;

@@ -4,7 +4,9 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{HeroId, IdempotencyKey, MealId, OrderId, PageCursor, ReasonText, Status, Version};
+use crate::{
+    HeroId, IdempotencyKey, MealId, OrderId, PageCursor, ReasonText, Status, Timestamp, Version,
+};
 
 /// The most orders in one answer.
 pub const MAX_LIMIT: usize = 100;
@@ -75,6 +77,12 @@ pub struct ListOrders {
     /// The meal whose orders to include. No part of frames.
     #[serde(skip)]
     pub meal_id: Option<MealId>,
+    /// The earliest order time to include. No part of frames.
+    #[serde(skip)]
+    pub from: Option<Timestamp>,
+    /// The order time before which orders are included. No part of frames.
+    #[serde(skip)]
+    pub to: Option<Timestamp>,
     /// The statuses to include; all if empty.
     #[schema(required = false, max_items = 100)]
     pub status: Vec<Status>,
@@ -117,7 +125,14 @@ impl PlaceOrder {
 
 impl Default for ListOrders {
     fn default() -> Self {
-        Self { meal_id: None, status: Vec::new(), limit: DEFAULT_LIMIT, cursor: None }
+        Self {
+            meal_id: None,
+            from: None,
+            to: None,
+            status: Vec::new(),
+            limit: DEFAULT_LIMIT,
+            cursor: None,
+        }
     }
 }
 

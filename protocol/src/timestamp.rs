@@ -25,6 +25,8 @@ const FORMAT: &[BorrowedFormatItem<'static>] =
 impl Timestamp {
     /// 1970-01-01T00:00:00Z.
     pub const EPOCH: Self = Self(0);
+    /// 9999-12-31T23:59:59.999Z, the last timestamp.
+    pub const LAST: Self = Self(253_402_300_799_999);
 
     /// Creates a timestamp from milliseconds since the epoch.
     ///

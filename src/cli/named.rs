@@ -20,9 +20,8 @@ use super::error::CommandError;
 use super::exit::Exit;
 use super::paging::ListedPage;
 
-/// Maximum pages of a hundred entries that are searched for a name. A text contained in more names
-/// must be longer.
-const MAX_PAGES: usize = 50;
+/// Maximum entries among which a name is searched. A text contained in more names must be longer.
+const MAX_FOUND: usize = 5_000;
 /// Maximum matches that are listed in an error.
 const MAX_LISTED: usize = 10;
 
@@ -88,8 +87,10 @@ impl<Id: NamedId> Named<Id> {
         let wanted = fold(name);
         let (mut whole, mut parts) = (Fitting::default(), Fitting::default());
         let mut cursor = None;
-        for _ in 0..MAX_PAGES {
+        let mut found = 0;
+        while found < MAX_FOUND {
             let ListedPage { items, next_cursor } = page::<Id>(api, name, cursor).await?;
+            found += items.len();
             for entry in items {
                 if fold(&entry.name) == wanted { whole.add(entry) } else { parts.add(entry) }
             }

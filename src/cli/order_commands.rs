@@ -6,7 +6,7 @@ use std::fmt::Display;
 
 use clap::Subcommand;
 use galley_protocol::{
-    HeroId, HeroRef, IdempotencyKey, MealId, MealRef, Order, OrderId, ReasonText, Status,
+    HeroId, HeroRef, IdempotencyKey, MealId, MealRef, Order, OrderId, ReasonText, Status, Timestamp,
 };
 use reqwest::Method;
 use serde::Deserialize;
@@ -35,6 +35,12 @@ pub enum OrderCommand {
         /// Only orders of this meal, by id or name
         #[arg(long, value_name = "MEAL")]
         meal: Option<Named<MealId>>,
+        /// Only orders placed at this time or later, such as 2030-01-31T12:00:00Z
+        #[arg(long, value_name = "TIME")]
+        from: Option<Timestamp>,
+        /// Only orders placed before this time
+        #[arg(long, value_name = "TIME")]
+        to: Option<Timestamp>,
         /// Only orders with this status: pending, in-progress, completed, cancelled; repeat for
         /// more
         #[arg(long, value_parser = parse_status)]
@@ -116,7 +122,7 @@ Examples:
 pub async fn run(command: OrderCommand, remote: Remote) -> Result<(), CommandError> {
     let api = remote.open()?;
     match command {
-        OrderCommand::List { paging, hero, meal, status } => {
+        OrderCommand::List { paging, hero, meal, from, to, status } => {
             let mut filters = Vec::new();
             if let Some(hero) = hero {
                 filters.push(("hero_id", hero.resolve(&api).await?.to_string()));
@@ -124,6 +130,8 @@ pub async fn run(command: OrderCommand, remote: Remote) -> Result<(), CommandErr
             if let Some(meal) = meal {
                 filters.push(("meal_id", meal.resolve(&api).await?.to_string()));
             }
+            filters.extend(from.map(|time| ("from", time.to_string())));
+            filters.extend(to.map(|time| ("to", time.to_string())));
             filters.extend(status.iter().map(|status| ("status", status.to_string())));
             paging.print(&api, api.request(Method::GET, "/orders").query(&filters), show_all).await
         }

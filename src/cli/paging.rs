@@ -39,81 +39,66 @@ pub struct ListedPage<T> {
 }
 
 impl Paging {
-    /// Reads and prints the requested part of the list. Without `--all` a message shows that there
-    /// is more.
+    /// Reads and prints the requested part of the list, holding one page of the gateway at a time.
+    /// The gateway may end a page early, even without an entry, so a page is made of as many as it
+    /// takes. JSON is a single object, written as the items arrive. A table has one head, and its
+    /// columns are aligned page by page. Without `--all` a message shows that there is more.
     pub async fn print<T: DeserializeOwned>(
         &self,
         api: &Api,
         request: RequestBuilder,
         show: impl Fn(Vec<T>) -> String,
     ) -> Result<(), CommandError> {
-        if self.all {
-            return self.print_all(api, &request, show).await;
-        }
-        api.ask(self.page(request, self.cursor.as_deref())).await?.print(
-            |ListedPage { items, next_cursor }: ListedPage<T>| {
-                if let Some(cursor) = next_cursor {
-                    note(&format!("There is more: --cursor {cursor}, or --all"));
-                }
-                show(items)
-            },
-        )
-    }
-
-    /// Prints all pages, holding one at a time. JSON is a single object with the items of all
-    /// pages, written as they arrive. A table has one head, and its columns are aligned page by
-    /// page.
-    async fn print_all<T: DeserializeOwned>(
-        &self,
-        api: &Api,
-        request: &RequestBuilder,
-        show: impl Fn(Vec<T>) -> String,
-    ) -> Result<(), CommandError> {
         let json = api.remote().json;
+        let each = usize::from(self.limit.unwrap_or(if self.all { EACH_OF_ALL } else { ONE_PAGE }));
         let mut cursor = self.cursor.clone();
         let mut before = if json { "{\"items\":[" } else { "" };
-        let mut first = true;
+        let mut printed = 0;
         loop {
+            let limit = if self.all { each } else { each - printed };
             let request = request.try_clone().expect("a request without a body can be repeated");
-            let answer = api.ask(self.page(request, cursor.as_deref())).await?;
-            let next = if json {
+            let answer = api.ask(page(request, limit, cursor.as_deref())).await?;
+            let (count, next) = if json {
                 let ListedPage { items, next_cursor } =
                     answer.read::<ListedPage<Box<RawValue>>>()?;
-                for item in items {
+                for item in &items {
                     output::write(&format!("{before}{item}"))?;
                     before = ",";
                 }
-                next_cursor
+                (items.len(), next_cursor)
             } else {
                 let ListedPage { items, next_cursor } = answer.read::<ListedPage<T>>()?;
-                let text = show(items);
-                let rows = if first {
-                    text.as_str()
-                } else {
-                    text.split_once('\n').map_or("", |(_, rows)| rows)
-                };
-                output::print(rows)?;
-                next_cursor
-            };
-            first = false;
-            match next {
-                Some(next) if cursor.as_ref() == Some(&next) => {
-                    return Err(CommandError::failed("the gateway gave the same page twice"));
+                let count = items.len();
+                let is_last = next_cursor.is_none() || !self.all && count >= limit;
+                if count > 0 || printed == 0 && is_last {
+                    let text = show(items);
+                    let rows = text.split_once('\n').map_or("", |(_, rows)| rows);
+                    output::print(if printed == 0 { &text } else { rows })?;
                 }
-                Some(next) => cursor = Some(next),
-                None => break,
+                (count, next_cursor)
+            };
+            printed += count;
+            if next.is_some() && next == cursor {
+                return Err(CommandError::failed("the gateway gave the same page twice"));
+            }
+            cursor = next;
+            if cursor.is_none() || !self.all && printed >= each {
+                break;
             }
         }
-        if !json {
-            return Ok(());
+        if json {
+            let head = if before == "," { "" } else { before };
+            let next = serde_json::to_string(&cursor).expect("a text has a JSON form");
+            return output::print(&format!("{head}],\"next_cursor\":{next}}}"));
         }
-        let head = if before == "," { "" } else { before };
-        output::print(&format!("{head}],\"next_cursor\":null}}"))
+        if let Some(cursor) = cursor {
+            note(&format!("There is more: --cursor {cursor}, or --all"));
+        }
+        Ok(())
     }
+}
 
-    fn page(&self, request: RequestBuilder, cursor: Option<&str>) -> RequestBuilder {
-        let limit = self.limit.unwrap_or(if self.all { EACH_OF_ALL } else { ONE_PAGE });
-        let request = request.query(&[("limit", limit)]);
-        if let Some(cursor) = cursor { request.query(&[("cursor", cursor)]) } else { request }
-    }
+fn page(request: RequestBuilder, limit: usize, cursor: Option<&str>) -> RequestBuilder {
+    let request = request.query(&[("limit", limit)]);
+    if let Some(cursor) = cursor { request.query(&[("cursor", cursor)]) } else { request }
 }

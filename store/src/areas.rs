@@ -1,7 +1,7 @@
 //! The interface of the store, one trait per area. [`Menu`](crate::Menu) is the fifth area.
 
 use async_trait::async_trait;
-use galley_protocol::frame::Totals;
+use galley_protocol::frame::{Page, Totals};
 use galley_protocol::{
     CancelOrder, DeleteOrder, HeroId, IncarnationId, ListOrders, OfHero, Order, OrderId, OrderView,
     PlaceOrder, PublisherId, ResumeCursor,
@@ -31,14 +31,16 @@ pub trait Placing {
 pub trait Reading {
     /// Reads an order.
     async fn order(&self, id: OrderId) -> Result<Option<ViewedOrder>>;
-    /// Lists orders, newest first.
-    async fn orders(&self, filter: &OfHero<ListOrders>) -> Result<Vec<OrderView>>;
+    /// Lists orders, newest first: by id, or by order time if only times restrict the list. A page
+    /// looks at no more than [`SEARCHED`](crate::SEARCHED) rows.
+    async fn orders(&self, filter: &OfHero<ListOrders>) -> Result<Page<OrderView>>;
     /// Counts the orders by status.
     async fn totals(&self) -> Result<Totals>;
     /// Counts the orders of a hero that have not ended, up to `at_most`.
     async fn open_orders(&self, hero_id: HeroId, at_most: usize) -> Result<usize>;
-    /// Reads a snapshot for each request (`None` for an unknown hero): with a cursor also the
-    /// orders that ended or were deleted since, up to [`MAX_RESUMED`](crate::MAX_RESUMED).
+    /// Reads a snapshot for each request (`None` for an unknown hero): up to
+    /// [`MAX_ACTIVE`](crate::MAX_ACTIVE) active orders, and with a cursor also the orders that
+    /// ended or were deleted since, up to [`MAX_RESUMED`](crate::MAX_RESUMED).
     async fn snapshots(&self, requests: &[SnapshotRequest]) -> Result<Vec<Option<Snapshot>>>;
 
     /// Reads one page for each request: the orders of one hero that changed since a cursor.

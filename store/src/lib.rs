@@ -20,6 +20,7 @@ mod postgres;
 mod refolding;
 pub mod requests;
 mod row_values;
+mod searching;
 mod snapshot;
 mod sqlite;
 mod store_connect;
@@ -40,7 +41,8 @@ pub use requests::{
     CancelVerdict, Census, ChangeError, Claim, ClaimFrom, Claimed, Creation, DeleteVerdict,
     IdRange, Incarnations, ListPage, PlaceVerdict, ViewedOrder,
 };
-pub use snapshot::{MAX_RESUMED, Snapshot, SnapshotRequest};
+pub use searching::SEARCHED;
+pub use snapshot::{MAX_ACTIVE, MAX_RESUMED, Snapshot, SnapshotRequest};
 pub use sqlite::{BackupError, BackupReport, backup};
 pub use store_connect::{
     DEFAULT_CONNECTIONS, MIN_CONNECTIONS, StoreConnectError, connect, connect_with, place,

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use galley_protocol::allergy::fold;
+use galley_protocol::frame::Page;
 use galley_protocol::{
     Allergy, Description, Hero, HeroName, IdempotencyKey, Ingredient, Meal, MealName, Planet,
     Price, Resource, Version,
@@ -28,8 +29,9 @@ pub trait Menu<R: Resource>: Send + Sync + 'static {
     async fn create_once(&self, new: &R::New, key: Option<&IdempotencyKey>) -> Result<Creation<R>>;
     /// Reads a hero or a meal that was not deleted.
     async fn get(&self, id: R::Id) -> Result<Option<R>>;
-    /// Lists heroes or meals by rising id.
-    async fn list(&self, page: &ListPage) -> Result<Vec<R>>;
+    /// Lists heroes or meals by rising id. A page looks at no more than
+    /// [`SEARCHED`](crate::SEARCHED) rows.
+    async fn list(&self, page: &ListPage) -> Result<Page<R>>;
     /// Sets the fields of the patch in one statement; concurrent changes wait for each other.
     async fn update(
         &self,

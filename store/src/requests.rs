@@ -5,8 +5,8 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use galley_protocol::{
-    Deleted, HeroId, IncarnationId, ListOrders, OfHero, Order, OrderId, OrderView, PageCursor,
-    PlaceOrder, PublisherId, ResumeCursor, Timestamp, Version,
+    Deleted, HeroId, IncarnationId, OfHero, Order, OrderId, OrderView, PageCursor, PlaceOrder,
+    PublisherId, ResumeCursor, Timestamp, Version,
 };
 use thiserror::Error;
 
@@ -52,13 +52,6 @@ pub enum ChangeError {
 /// The scope of the key (the hero's id) and the key, as stored in a row.
 pub(crate) fn scoped_key(request: &OfHero<PlaceOrder, HeroId>) -> Option<(i64, &str)> {
     request.command.key.as_ref().map(|key| (request.hero_id.get(), key.as_str()))
-}
-
-/// The smallest id that an order of the page can have. No order below the low watermark is active.
-pub(crate) fn first_id(command: &ListOrders, low_watermark: OrderId) -> i64 {
-    let active_only =
-        !command.status.is_empty() && command.status.iter().all(|status| status.is_active());
-    if active_only { low_watermark.get() } else { 1 }
 }
 
 /// The outcome of creating a hero or a meal under a key.

@@ -20,23 +20,44 @@ macro_rules! order_columns {
 }
 pub(crate) use order_columns;
 
-/// The beginning of a select for [`order_view`]. Deleted heroes and meals are included, because
-/// ended orders stay readable. The meal has the name and price that it had when the order was
-/// placed. Orders placed by an older gateway lack these and use the present ones.
-macro_rules! order_views {
+/// The columns that [`order_view`] reads, of `orders` with [`names_joined`]. The meal has the name
+/// and price that it had when the order was placed. Orders placed by an older gateway lack these
+/// and use the present ones.
+macro_rules! order_view_columns {
     () => {
         concat!(
-            "select ",
             $crate::row_values::order_columns!(),
             ", heroes.name as hero_name, heroes.version as hero_version,
              coalesce(orders.meal_name, meals.name) as meal_name,
-             coalesce(orders.meal_price_hundredths, meals.price_hundredths) as meal_price
-             from orders join heroes on heroes.id = orders.hero_id join meals on meals.id = orders.meal_id
-             where orders.deleted_time is null "
+             coalesce(orders.meal_price_hundredths, meals.price_hundredths) as meal_price"
         )
     };
 }
-pub(crate) use order_views;
+pub(crate) use order_view_columns;
+
+/// Joins the heroes and the meals to `orders`. Deleted ones are included, because ended orders stay
+/// readable.
+macro_rules! names_joined {
+    () => {
+        " join heroes on heroes.id = orders.hero_id join meals on meals.id = orders.meal_id "
+    };
+}
+pub(crate) use names_joined;
+
+/// Selects one order for [`viewed_order`]; `$id` is its parameter.
+macro_rules! one_order {
+    ($id:literal) => {
+        concat!(
+            "/* order */ select ",
+            $crate::row_values::order_view_columns!(),
+            " from orders",
+            $crate::row_values::names_joined!(),
+            "where orders.deleted_time is null and orders.id = ",
+            $id
+        )
+    };
+}
+pub(crate) use one_order;
 
 macro_rules! hero_columns {
     () => {

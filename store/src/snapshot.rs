@@ -8,12 +8,25 @@ use galley_protocol::{Deleted, Hero, HeroId, Order, OrderId, ResumeCursor};
 use crate::RETENTION;
 use crate::change_pages::ChangedRow;
 
-/// The most ended orders and deletions in a snapshot, besides all active orders. Pages hold more.
-pub const MAX_RESUMED: usize = 2_000;
+/// The most active orders in a snapshot. Pages hold more.
+pub const MAX_ACTIVE: usize = 2_000;
 
-/// The most orders, and the most deletions, that are searched for one cursor. If the hero has more
-/// orders from the cursor's low watermark on, the snapshot holds only the active ones.
+/// The most ended orders and deletions in a snapshot, besides the active orders. Pages hold more.
+pub const MAX_RESUMED: usize = 2_000;
+/// The most bytes of messages in them. Pages hold more.
+const MAX_MESSAGES: usize = 256 * 1_024;
+
+/// The most orders that are searched for one cursor. If the hero has more orders from the cursor's
+/// low watermark on, all changes since the cursor are left to the pages.
+pub(crate) const MAX_SEARCHED: usize = 5 * MAX_RESUMED;
+
+/// The most deletions that are searched for one cursor. If the hero has more, the snapshot holds
+/// only the active orders.
 pub(crate) const MAX_REACH: usize = 50 * MAX_RESUMED;
+
+/// The distance of the position from which pages read all orders that may be active. Positions of
+/// `PostgreSQL` are compared in a circle of 2^32.
+const BEFORE_ALL: i64 = 2_000_000_000;
 
 /// A request for the initial state of a socket.
 #[derive(Clone, Copy, Debug)]
@@ -31,15 +44,28 @@ pub struct Snapshot {
     pub hero: Hero,
     /// How this snapshot continues from the cursor.
     pub resume: Resume,
-    /// All active orders and, if resumed, the orders that ended since the cursor, by rising id.
+    /// The active orders, at most [`MAX_ACTIVE`], and, if resumed, the orders that ended since the
+    /// cursor, by rising id.
     pub orders: Vec<Order>,
     /// The orders deleted since the cursor if resumed, by rising id.
     pub deleted: Vec<Deleted>,
-    /// The cursor from which the client must read pages, if more than [`MAX_RESUMED`] orders ended
-    /// or were deleted since. Then this snapshot holds none of these.
+    /// The cursor from which the client must read pages, if this snapshot does not hold everything.
+    /// If more than [`MAX_RESUMED`] orders ended or were deleted since the client's cursor, it holds
+    /// none of these. If more than [`MAX_ACTIVE`] orders are active, it holds some of them, and the
+    /// pages hold every order that may be active.
     pub remainder: Option<ResumeCursor>,
     /// The cursor of this snapshot, which contains every change that committed before it.
     pub cursor: ResumeCursor,
+}
+
+/// The orders that ended or were deleted since a cursor, as far as they were read.
+#[derive(Clone, Debug)]
+pub(crate) enum EndedSince {
+    Read(Vec<ChangedRow>),
+    /// More than [`MAX_SEARCHED`] orders would have to be searched.
+    TooMany,
+    /// Deletions since then were forgotten, or are more than [`MAX_REACH`].
+    Lost,
 }
 
 impl SnapshotRequest {
@@ -62,15 +88,30 @@ impl Snapshot {
         Self { hero, resume, orders: Vec::new(), deleted: Vec::new(), remainder: None, cursor }
     }
 
-    /// Adds the orders that ended or were deleted since the cursor. They were read after the active
-    /// orders, so if an order is in both lists, theirs is the newer state. If more than
-    /// [`MAX_RESUMED`] were read, all of them are left to the pages.
-    pub(crate) fn resume(&mut self, since: ResumeCursor, read: Vec<ChangedRow>) {
-        self.resume = Resume::Resumed;
-        if read.len() > MAX_RESUMED {
-            self.remainder = Some(since);
-            return;
+    /// Adds the active orders. If more than [`MAX_ACTIVE`] were read, the others are left to pages.
+    pub(crate) fn add_active(&mut self, mut read: Vec<Order>) {
+        if read.len() > MAX_ACTIVE {
+            read.truncate(MAX_ACTIVE);
+            let position = (self.cursor.position - BEFORE_ALL).max(1);
+            self.remainder = Some(ResumeCursor { position, ..self.cursor });
         }
+        self.orders = read;
+    }
+
+    /// Adds the orders that ended or were deleted since the cursor. They were read after the active
+    /// orders, so if an order is in both lists, theirs is the newer state. If there are too many,
+    /// all of them are left to the pages.
+    pub(crate) fn resume(&mut self, since: ResumeCursor, ended: EndedSince) {
+        let read = match ended {
+            EndedSince::Lost => return,
+            EndedSince::Read(read) if fits(&read) => read,
+            EndedSince::Read(_) | EndedSince::TooMany => {
+                self.resume = Resume::Resumed;
+                self.remainder = Some(self.remainder.map_or(since, |all| earlier(all, since)));
+                return;
+            }
+        };
+        self.resume = Resume::Resumed;
         let mut orders: BTreeMap<OrderId, Order> =
             self.orders.drain(..).map(|order| (order.id, order)).collect();
         for changed in read {
@@ -83,5 +124,22 @@ impl Snapshot {
             }
         }
         self.orders = orders.into_values().collect();
+    }
+}
+
+fn fits(read: &[ChangedRow]) -> bool {
+    let message = |changed: &ChangedRow| match changed {
+        ChangedRow::Order(order) => order.message.as_ref().map_or(0, String::len),
+        ChangedRow::Deleted(_) => 0,
+    };
+    read.len() <= MAX_RESUMED && read.iter().map(message).sum::<usize>() <= MAX_MESSAGES
+}
+
+/// The cursor from which pages hold what they hold from either of these.
+fn earlier(one: ResumeCursor, other: ResumeCursor) -> ResumeCursor {
+    ResumeCursor {
+        time: one.time.min(other.time),
+        low_watermark: one.low_watermark.min(other.low_watermark),
+        position: one.position.min(other.position),
     }
 }

@@ -42,6 +42,8 @@ use crate::low_watermark::LowWatermark;
 pub(crate) struct Sqlite {
     writer: SqlitePool,
     readers: SqlitePool,
+    /// The readers of lists, apart from the others, so that sockets open beside them.
+    lists: SqlitePool,
     low_watermark: LowWatermark,
     position: Position,
     cursor_keys: CursorKeys,
@@ -70,7 +72,7 @@ impl Sqlite {
         let lock = file::lock(&path)?;
         file::create_or_check(&options).await?;
         let writer = statements::writer(&options).await?;
-        let readers = statements::readers(&options).await?;
+        let (readers, lists) = statements::readers(&options).await?;
         let (living, forgotten) = (Mutex::default(), Mutex::default());
         // The first statement creates `-wal` and `-shm`, whose identities `Opened` records.
         sqlx::query("/* open */ select 1 from sqlite_schema")
@@ -83,6 +85,7 @@ impl Sqlite {
         let store = Self {
             writer,
             readers,
+            lists,
             low_watermark,
             position,
             cursor_keys,

@@ -23,7 +23,8 @@ export async function reread(
     if (!page) break;
     const found = page.items.map(({ hero: _hero, meal: _meal, ...order }) => order);
     cursor = page.next_cursor;
-    const last = cursor === null ? 0 : (found.at(-1)?.id ?? 0);
+    // A page may end early, even without an entry: then none has been passed.
+    const last = cursor === null ? 0 : (found.at(-1)?.id ?? Infinity);
     const present = new Set(found.map(({ id }) => id));
     const passed = [...left].filter((id) => id >= last);
     for (const id of passed) left.delete(id);

@@ -51,7 +51,9 @@ pub async fn create(request: CreateRequest, JsonBody(new): JsonBody<NewHero>) ->
 
 /// List heroes
 ///
-/// By rising id. Follow `next_cursor`, or `Link: <…>; rel="next"`, until it is `null`.
+/// By rising id. Follow `next_cursor`, or `Link: <…>; rel="next"`, until it is `null`. A page may
+/// hold fewer entries than `limit`, or none, before that: a search looks at a bounded number of
+/// entries, and a page is bounded in bytes.
 #[utoipa::path(
     get, path = "/heroes", tag = "heroes", operation_id = "list_heroes", params(ListParams),
     responses(

@@ -49,7 +49,9 @@ pub async fn create(request: CreateRequest, JsonBody(new): JsonBody<NewMeal>) ->
 
 /// List meals
 ///
-/// By rising id. Follow `next_cursor`, or `Link: <…>; rel="next"`, until it is `null`.
+/// By rising id. Follow `next_cursor`, or `Link: <…>; rel="next"`, until it is `null`. A page may
+/// hold fewer entries than `limit`, or none, before that: a search looks at a bounded number of
+/// entries, and a page is bounded in bytes.
 #[utoipa::path(
     get, path = "/meals", tag = "meals", operation_id = "list_meals", params(ListParams),
     responses(

@@ -9,7 +9,7 @@ use galley_protocol::frame::Page;
 use galley_protocol::strict::Strict;
 use galley_protocol::{
     GetOrder, HeroId, ListOrders, MealId, OfHero, Order, OrderId, OrderView, PageCursor,
-    PlaceOrder, Problem, Status,
+    PlaceOrder, Problem, Status, Timestamp,
 };
 use galley_store::ViewedOrder;
 use serde::Serialize;
@@ -59,6 +59,10 @@ impl FromJson for OfHero<PlaceOrder, HeroId> {
 pub struct OrdersParams {
     /// Only of this meal.
     meal_id: Option<MealId>,
+    /// Only those placed at this time or later.
+    from: Option<Timestamp>,
+    /// Only those placed before this time.
+    to: Option<Timestamp>,
     /// Only in one of these; may be repeated.
     #[param(required = false)]
     status: Vec<Status>,
@@ -72,10 +76,12 @@ pub struct OrdersParams {
 impl FromPairs for ListOrders {
     fn from_pairs(mut pairs: Pairs) -> Result<Self, Problem> {
         let meal_id = pairs.one("meal_id", str::parse);
+        let from = pairs.one("from", str::parse);
+        let to = pairs.one("to", str::parse);
         let status = pairs.many("status", str::parse);
         let limit = limit(&mut pairs);
         let cursor = pairs.one("cursor", str::parse);
-        pairs.finish(|| Some(Self { meal_id, status, limit, cursor }))
+        pairs.finish(|| Some(Self { meal_id, from, to, status, limit, cursor }))
     }
 }
 
@@ -154,7 +160,9 @@ pub async fn get(
 
 /// List orders
 ///
-/// Newest first. Follow `next_cursor`, or `Link: <…>; rel="next"`, until it is `null`.
+/// Newest first. Follow `next_cursor`, or `Link: <…>; rel="next"`, until it is `null`. A page may
+/// hold fewer entries than `limit`, or none, before that: a search looks at a bounded number of
+/// orders, and a page is bounded in bytes.
 #[utoipa::path(
     get, path = "/orders", tag = "orders", operation_id = "list_orders",
     params(("hero_id" = Option<HeroId>, Query, description = "Only this hero's."), OrdersParams),
@@ -186,7 +194,7 @@ pub async fn list(
 
 /// List the orders of a hero
 ///
-/// Newest first.
+/// Newest first. Follow `next_cursor` until it is `null`, also after a short or an empty page.
 #[utoipa::path(
     get, path = "/heroes/{id}/orders", tag = "heroes", operation_id = "list_orders_of_hero",
     params(("id" = HeroId, Path, description = "Whose."), OrdersParams),

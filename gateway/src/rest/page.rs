@@ -37,10 +37,9 @@ impl FromPairs for ListParams {
 }
 
 impl ListParams {
-    /// Returns the limit, and the page to read from the store. It is one entry longer than
-    /// requested: that entry shows that there is a next page.
-    pub fn into_store(self) -> (usize, ListPage) {
-        (self.limit, ListPage { limit: self.limit + 1, after: self.cursor, name_contains: self.q })
+    /// Returns the page to read from the store.
+    pub fn into_store(self) -> ListPage {
+        ListPage { limit: self.limit, after: self.cursor, name_contains: self.q }
     }
 }
 
@@ -52,16 +51,6 @@ pub fn limit(pairs: &mut Pairs) -> usize {
         number.ok_or_else(|| format!("must be an integer from 1 to {MAX_LIMIT}"))
     };
     pairs.one("limit", parse).unwrap_or(DEFAULT_LIMIT)
-}
-
-/// Answers with at most `limit` of the entries that were read. One more means a next page.
-pub fn answer<T: Serialize>(
-    read: Vec<T>,
-    limit: usize,
-    id: impl Fn(&T) -> i64,
-    uri: &Uri,
-) -> Response {
-    linked(Page::cut(read, limit, id), uri)
 }
 
 /// Answers with a page, and links to the next page of the same list, if there is one.

@@ -15,6 +15,7 @@ use super::page::{self, ListParams};
 use super::path_id::Id;
 use super::read_back::{ReadBack, other_version};
 use crate::limits::CallerKey;
+use crate::page_size::bounded;
 use crate::state::AppState;
 use crate::store_problems::unknown;
 use crate::web::Refusal;
@@ -54,11 +55,11 @@ pub async fn create<R: Served>(
 pub async fn list<R: Served>(
     (State(state), key, uri, Params(params)): ListRequest,
 ) -> HandlerResult {
-    let (limit, page) = params.into_store();
+    let page = params.into_store();
     let turn = state.limits.reads.take(key).await?;
     let read = async move |store: Arc<dyn Store>| R::menu(&*store).list(&page).await;
-    let read = state.commands.read(turn, read).await?;
-    Ok(page::answer(read, limit, |one| one.id().into(), &uri))
+    let page = state.commands.read(turn, read).await?;
+    Ok(page::linked(bounded(page, |one| one.id().into()), &uri))
 }
 
 /// Answers with a hero or a meal, or 304 without a body if the caller has this version.

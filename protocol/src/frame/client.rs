@@ -171,7 +171,7 @@ fn command(mut fields: Fields, audience: Audience) -> Result<Command, Problem> {
             let status = fields.list("status", str::parse::<Status>).unwrap_or_default();
             let limit = fields.number("limit", limit).unwrap_or(DEFAULT_LIMIT);
             let cursor = fields.text("cursor", str::parse::<PageCursor>);
-            let list = ListOrders { meal_id: None, status, limit, cursor };
+            let list = ListOrders { status, limit, cursor, ..ListOrders::default() };
             fields.finish(|| Some(Command::Orders(list)))
         }
         "menu" => {

@@ -66,8 +66,9 @@ pub enum ServerFrame<'a> {
     },
     /// What changed since the last `feed` frame.
     Feed(Feed<'a>),
-    /// The socket was slow, or something was lost on the way to it: the newest state of every order
-    /// that changed meanwhile, in as many frames as it takes, by rising id.
+    /// The socket was slow, something was lost on the way to it, or the welcome could not hold
+    /// everything: the newest state of every order that changed meanwhile, in as many frames as it
+    /// takes, by rising id.
     Resync {
         /// The states.
         orders: Vec<Order>,
@@ -97,7 +98,7 @@ pub enum ServerFrame<'a> {
 pub enum Resume {
     /// Without a cursor.
     Fresh,
-    /// Everything since the cursor is in the welcome.
+    /// Everything since the cursor is in the welcome, or follows in `resync` frames.
     Resumed,
     /// The cursor reached too far back, too much happened since, or it cannot be read here: the
     /// active orders are in the welcome, ended ones must be read.
@@ -113,7 +114,8 @@ pub struct Welcome<'a> {
     pub hero: Option<&'a Hero>,
     /// How it began.
     pub resume: Resume,
-    /// All active orders, and on a resume every order that changed since the cursor.
+    /// The active orders, and on a resume every order that changed since the cursor. If there are
+    /// more than 2,000 of either kind, the others follow in `resync` frames, which hold all of them.
     pub orders: &'a [Order],
     /// On a resume, the orders deleted since the cursor.
     #[serde(skip_serializing_if = "<[Deleted]>::is_empty")]

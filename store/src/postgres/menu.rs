@@ -2,10 +2,11 @@
 
 use async_trait::async_trait;
 use galley_protocol::allergy::{FOLD_RULE, fold};
+use galley_protocol::frame::Page;
 use galley_protocol::{Hero, IdempotencyKey, Meal, PageCursor, Version};
 
 use super::Postgres;
-use super::rows::moment;
+use super::rows::{moment, searched};
 use super::statements::PostgresQuery;
 use crate::codes::active;
 use crate::menu_area::{
@@ -13,6 +14,7 @@ use crate::menu_area::{
     unchanged,
 };
 use crate::row_values::{hero_columns, limit, meal_columns, only};
+use crate::searching::SEARCHED;
 use crate::{ChangeError, Creation, ListPage, Menu, Result};
 
 trait PostgresTable: Record {
@@ -51,9 +53,13 @@ macro_rules! statements {
                  where id = $1 and deleted_time is null"
             ),
             list: concat!(
-                "/* ", $table, " */ select ", $read, " from ", $table, "
-                 where id > $1 and deleted_time is null
-                   and ($2::text is null or strpos(name_folded, $2) > 0)
+                "/* ", $table, " */ select ", $read, ", matches, nth from (
+                     select *, row_number() over (order by id) as nth,
+                         deleted_time is null
+                         and ($2::text is null or strpos(name_folded, $2) > 0) as matches
+                     from ", $table, " where id > $1 order by id limit $4
+                 ) as ", $table, "
+                 where matches or nth = $4
                  order by id limit $3"
             ),
             update: concat!(
@@ -140,14 +146,15 @@ impl<R: PostgresTable> Menu<R> for Postgres {
         only(&rows.await?, R::read)
     }
 
-    async fn list(&self, page: &ListPage) -> Result<Vec<R>> {
-        let rows = self.read(|| {
+    async fn list(&self, page: &ListPage) -> Result<Page<R>> {
+        let rows = self.search(|| {
             sqlx::query(R::SQL.list)
                 .bind(page.after.map_or(0, PageCursor::get))
                 .bind(page.name_contains.as_deref().map(fold))
-                .bind(limit(page.limit))
+                .bind(limit(page.limit + 1))
+                .bind(limit(SEARCHED))
         });
-        rows.await?.iter().map(R::read).collect()
+        searched(&rows.await?, page.limit, R::read, |one| one.id().into())
     }
 
     async fn update(

@@ -11,27 +11,47 @@
 //! deletions.
 
 use async_trait::async_trait;
-use galley_protocol::frame::Totals;
-use galley_protocol::{HeroId, ListOrders, OfHero, OrderId, OrderView, PageCursor, ResumeCursor};
+use galley_protocol::frame::{Page, Totals};
+use galley_protocol::{
+    HeroId, ListOrders, OfHero, OrderId, OrderView, PageCursor, ResumeCursor, Timestamp,
+};
+use time::OffsetDateTime;
 
 use super::Postgres;
-use super::rows::{by_request, changed, changed_since, clock, first};
+use super::rows::{by_request, changed, changed_since, clock, first, searched};
 use crate::change_pages::{CHANGES_PAGE, Changes, ChangesOfAll, ChangesRequest, States};
 use crate::codes::active;
 use crate::cursor_keys::CursorKeys;
-use crate::requests::{ViewedOrder, first_id};
-use crate::row_values::{limit, only, order_columns, order_view, order_views, parse, viewed_order};
+use crate::requests::ViewedOrder;
+use crate::row_values::{
+    limit, names_joined, one_order, only, order_columns, order_view, order_view_columns, parse,
+    time, viewed_order,
+};
+use crate::searching::{OrderRange, SEARCHED};
 use crate::snapshot::{MAX_REACH, Snapshot, SnapshotRequest};
 use crate::{Reading, Result};
 
-/// Selects a page of orders; `$hero` may restrict it to one hero.
+/// Selects a page of orders: those that match, and the last one that was looked at. The rows come
+/// one by one from an index, so that the statement ends with the page. The names are joined last.
 macro_rules! orders {
-    ($name:literal, $hero:literal) => {
+    ($name:literal, $range:literal, $order:literal) => {
         concat! {
-            "/* ", $name, " */ ", order_views!(), "and orders.id >= $1 and orders.id < $2
-                 and (cardinality($3::int2[]) = 0 or orders.status = any($3))
-                 and ($4::bigint is null or orders.meal_id = $4)", $hero, "
-             order by orders.id desc limit $5"
+            "/* ", $name, " */
+             select ", order_view_columns!(), ", orders.matches, orders.nth
+             from (
+                 select * from (
+                     select orders.*, row_number() over (order by ", $order, ") as nth,
+                         orders.deleted_time is null
+                         and (cardinality($1::int2[]) = 0 or orders.status = any($1))
+                         and ($2::bigint is null or orders.meal_id = $2)
+                         and ($3::timestamptz is null or orders.order_time >= $3)
+                         and ($4::timestamptz is null or orders.order_time < $4) as matches
+                     from orders where ", $range, "
+                     order by ", $order, " limit $6
+                 ) as orders
+                 where orders.matches or orders.nth = $6
+                 order by ", $order, " limit $5
+             ) as orders", names_joined!(), "order by ", $order
         }
     };
 }
@@ -39,35 +59,57 @@ macro_rules! orders {
 #[async_trait]
 impl Reading for Postgres {
     async fn order(&self, id: OrderId) -> Result<Option<ViewedOrder>> {
-        let rows = self.read(|| {
-            sqlx::query(concat! {"/* order */ ", order_views!(), "and orders.id = $1"})
-                .bind(id.get())
-        });
+        let rows = self.read(|| sqlx::query(one_order!("$1")).bind(id.get()));
         only(&rows.await?, viewed_order)
     }
 
-    async fn orders(
-        &self,
-        OfHero { hero_id, command }: &OfHero<ListOrders>,
-    ) -> Result<Vec<OrderView>> {
+    async fn orders(&self, filter: &OfHero<ListOrders>) -> Result<Page<OrderView>> {
+        let command = &filter.command;
+        let reached = match OrderRange::cursor_by_time(filter) {
+            Some(cursor) => self.order_time_from(cursor).await?,
+            None => None,
+        };
+        let range = OrderRange::of(filter, self.low_watermark.get(), reached);
         let status: Vec<i16> = command.status.iter().map(|status| status.code()).collect();
-        let rows = self.read(|| {
-            let ask = sqlx::query(match hero_id {
-                Some(_) => orders!("orders_of_hero", " and orders.hero_id = $6"),
-                None => orders!("orders", ""),
+        let rows = self.search(|| {
+            let ask = sqlx::query(match range {
+                OrderRange::OfHero(..) => orders!(
+                    "orders_of_hero",
+                    "orders.hero_id = $7 and orders.id >= $8 and orders.id < $9",
+                    "orders.id desc"
+                ),
+                OrderRange::OfMeal(..) => orders!(
+                    "orders_of_meal",
+                    "orders.meal_id = $7 and orders.id >= $8 and orders.id < $9",
+                    "orders.id desc"
+                ),
+                OrderRange::OfTime(_) => orders!(
+                    "orders_of_time",
+                    "orders.order_time >= $7 and (orders.order_time, orders.id) < ($8, $9)",
+                    "orders.order_time desc, orders.id desc"
+                ),
+                OrderRange::All(_) => {
+                    orders!("orders", "orders.id >= $7 and orders.id < $8", "orders.id desc")
+                }
             });
             let ask = ask
-                .bind(first_id(command, self.low_watermark.get()))
-                .bind(command.cursor.map_or(i64::MAX, PageCursor::get))
                 .bind(&status)
                 .bind(command.meal_id.map(i64::from))
-                .bind(limit(command.limit));
-            match hero_id {
-                Some(hero_id) => ask.bind(hero_id.get()),
-                None => ask,
+                .bind(command.from.map(OffsetDateTime::from))
+                .bind(command.to.map(OffsetDateTime::from))
+                .bind(limit(command.limit + 1))
+                .bind(limit(SEARCHED));
+            match range {
+                OrderRange::OfHero(id, ids) => ask.bind(id.get()).bind(ids.from).bind(ids.before),
+                OrderRange::OfMeal(id, ids) => ask.bind(id.get()).bind(ids.from).bind(ids.before),
+                OrderRange::OfTime(times) => ask
+                    .bind(OffsetDateTime::from(times.from))
+                    .bind(OffsetDateTime::from(times.before.0))
+                    .bind(times.before.1),
+                OrderRange::All(ids) => ask.bind(ids.from).bind(ids.before),
             }
         });
-        rows.await?.iter().map(order_view).collect()
+        searched(&rows.await?, command.limit, order_view, |view| view.order.id.get())
     }
 
     async fn totals(&self) -> Result<Totals> {
@@ -217,5 +259,18 @@ impl Reading for Postgres {
     async fn read_cursor(&self, text: &str) -> ResumeCursor {
         self.learn_epoch_of(text).await;
         self.cursor_keys.read(text).unwrap_or(ResumeCursor::EXPIRED)
+    }
+}
+
+impl Postgres {
+    /// The order time of the order at the cursor or, if it was forgotten, of the next one.
+    async fn order_time_from(&self, cursor: PageCursor) -> Result<Option<Timestamp>> {
+        let rows = self.read(|| {
+            sqlx::query(
+                "/* order_time */ select order_time from orders where id >= $1 order by id limit 1",
+            )
+            .bind(cursor.get())
+        });
+        only(&rows.await?, |row| time(row, "order_time"))
     }
 }

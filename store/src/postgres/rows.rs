@@ -1,12 +1,14 @@
 //! Reading rows of `PostgreSQL`, and the expressions that only its statements use.
 
 use galley_protocol::Timestamp;
+use galley_protocol::frame::Page;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 use time::OffsetDateTime;
 
 use crate::change_pages::ChangedRow;
-use crate::row_values::{Columns, Value, get, order, wrong};
+use crate::row_values::{Columns, Value, get, limit, order, wrong};
+use crate::searching::{SEARCHED, page};
 use crate::{Result, StoreError};
 
 /// The present time by the database's clock, in whole milliseconds.
@@ -70,6 +72,25 @@ pub(super) fn first(rows: &[PgRow]) -> Result<&PgRow> {
 pub(super) fn index(row: &PgRow) -> Result<usize> {
     usize::try_from(get::<i64>(row, "n")? - 1)
         .map_err(|_| StoreError::Failed("the number of a request cannot be".to_owned()))
+}
+
+/// Makes a page from the rows of a search: those that match, and the last one that was looked at.
+pub(super) fn searched<T>(
+    rows: &[PgRow],
+    at_most: usize,
+    read: impl Fn(&PgRow) -> Result<T>,
+    id: impl Fn(&T) -> i64,
+) -> Result<Page<T>> {
+    let (mut matching, mut searched_to) = (Vec::new(), None);
+    for row in rows {
+        if get(row, "matches")? {
+            matching.push(read(row)?);
+        }
+        if get::<i64>(row, "nth")? == limit(SEARCHED) {
+            searched_to = Some(get(row, "id")?);
+        }
+    }
+    Ok(page(matching, at_most, id, searched_to))
 }
 
 /// Reads the verdicts from rows, at most one for each request.

@@ -1,6 +1,7 @@
 //! The connections of this process: one shows that it lives, the others are shared out between work
 //! and reads. Reads that hang, however many, leave the connections of the work alone, and the work
-//! those of the reads. A process with little to do keeps one of them.
+//! those of the reads. Lists use all connections of the reads but one, so that sockets open beside
+//! them. A process with little to do keeps one connection.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -20,14 +21,26 @@ const KEPT: usize = 1;
 pub(super) enum Share {
     /// Statements that change rows, or that such a statement waits for.
     Work,
-    /// Statements that only read, for someone who asks.
-    Reads,
+    /// Statements that read single rows, or what a socket needs that opens or catches up.
+    Lookups,
+    /// Statements that search many rows.
+    Lists,
+}
+
+/// Holds one connection of a share until it is dropped.
+#[derive(Debug)]
+pub(super) struct SharePermit {
+    _first: Option<OwnedSemaphorePermit>,
+    _connection: OwnedSemaphorePermit,
 }
 
 #[derive(Debug)]
 pub(super) struct Shares {
     work: Arc<Semaphore>,
     reads: Arc<Semaphore>,
+    /// The part of `reads` that lists may use. If there is one connection for all reads, one list
+    /// at a time waits for it, and lookups wait for no other.
+    lists: Arc<Semaphore>,
     connections: u32,
     busy: Mutex<Option<Instant>>,
 }
@@ -41,6 +54,7 @@ impl Shares {
         Self {
             work: semaphore(connections - reads),
             reads: semaphore(reads),
+            lists: semaphore(reads.saturating_sub(1).max(1)),
             connections,
             busy: Mutex::default(),
         }
@@ -55,13 +69,14 @@ impl Shares {
         (self.connections / 2) as usize
     }
 
-    /// Waits for one connection of the share. Returned by dropping it.
-    pub(super) async fn take(&self, share: Share) -> OwnedSemaphorePermit {
-        let semaphore = match share {
-            Share::Work => &self.work,
-            Share::Reads => &self.reads,
+    /// Waits for one connection of the share.
+    pub(super) async fn take(&self, share: Share) -> SharePermit {
+        let (semaphore, first) = match share {
+            Share::Work => (&self.work, None),
+            Share::Lookups => (&self.reads, None),
+            Share::Lists => (&self.reads, Some(acquire(&self.lists).await)),
         };
-        let taken = Arc::clone(semaphore).acquire_owned().await.expect("it is never closed");
+        let taken = SharePermit { _first: first, _connection: acquire(semaphore).await };
         let free = self.work.available_permits() + self.reads.available_permits();
         if self.connections as usize - free >= BUSY {
             self.note_busy();
@@ -85,6 +100,10 @@ impl Shares {
     }
 }
 
+async fn acquire(semaphore: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+    Arc::clone(semaphore).acquire_owned().await.expect("it is never closed")
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -98,8 +117,13 @@ mod tests {
         for (all, work) in [(4, 2), (8, 4), (9, 4)] {
             let shares = Shares::of(all);
             let mut held = Vec::new();
-            while let Ok(read) = timeout(Duration::from_secs(1), shares.take(Share::Reads)).await {
-                held.push(read);
+            while let Ok(list) = timeout(Duration::from_secs(1), shares.take(Share::Lists)).await {
+                held.push(list);
+            }
+            let all_reads = all as usize - 1 - work;
+            assert_eq!(held.len(), (all_reads - 1).max(1), "lists leave a connection to lookups");
+            while held.len() < all_reads {
+                held.push(shares.take(Share::Lookups).await);
             }
             for _ in 0..work {
                 held.push(shares.take(Share::Work).await);
@@ -114,7 +138,7 @@ mod tests {
         assert!(shares.has_too_many(KEPT) && !shares.has_too_many(KEPT - 1));
         let _held = shares.take(Share::Work).await;
         assert!(shares.has_too_many(KEPT));
-        drop(shares.take(Share::Reads).await);
+        drop(shares.take(Share::Lookups).await);
         assert!(!shares.has_too_many(7));
         advance(BUSY_FOR).await;
         assert!(shares.has_too_many(KEPT));

@@ -14,7 +14,9 @@ use super::rows::{changed, changed_since, clock, first, index};
 use crate::Result;
 use crate::codes::{active, ended};
 use crate::row_values::{get, hero, hero_columns, limit, order, order_columns};
-use crate::snapshot::{MAX_REACH, MAX_RESUMED, Snapshot, SnapshotRequest};
+use crate::snapshot::{
+    EndedSince, MAX_ACTIVE, MAX_REACH, MAX_RESUMED, MAX_SEARCHED, Snapshot, SnapshotRequest,
+};
 
 impl Postgres {
     pub(super) async fn read_snapshots(
@@ -28,27 +30,35 @@ impl Postgres {
             Some(Snapshot::new(hero.clone(), request, cursor))
         };
         let mut snapshots: Vec<Option<Snapshot>> = requests.iter().map(begin).collect();
+        let mut active = vec![Vec::new(); requests.len()];
         for row in &self.snapshot_active(requests, low_watermark).await? {
-            if let Some(Some(snapshot)) = snapshots.get_mut(index(row)?) {
-                snapshot.orders.push(order(row)?);
+            if let Some(active) = active.get_mut(index(row)?) {
+                active.push(order(row)?);
+            }
+        }
+        for (snapshot, active) in snapshots.iter_mut().zip(active) {
+            if let Some(snapshot) = snapshot {
+                snapshot.add_active(active);
             }
         }
         let usable = |(at, request): (usize, &SnapshotRequest)| {
             Some((at, *request, request.usable(cursor)?))
         };
         let resuming: Vec<_> = requests.iter().enumerate().filter_map(usable).collect();
-        let mut read = vec![Some(Vec::new()); resuming.len()];
+        let mut ended = vec![EndedSince::Read(Vec::new()); resuming.len()];
         for row in &self.snapshot_ended(&resuming, low_watermark).await? {
-            let read = read.get_mut(index(row)?);
+            let Some(ended) = ended.get_mut(index(row)?) else { continue };
             if get(row, "beyond_reach")? {
-                read.map(Option::take);
-            } else if let Some(Some(read)) = read {
+                *ended = EndedSince::Lost;
+            } else if get(row, "too_many")? {
+                *ended = EndedSince::TooMany;
+            } else if let EndedSince::Read(read) = ended {
                 read.extend(changed(row)?);
             }
         }
-        for ((at, _, since), read) in resuming.iter().zip(read) {
-            if let (Some(snapshot), Some(read)) = (&mut snapshots[*at], read) {
-                snapshot.resume(*since, read);
+        for ((at, _, since), ended) in resuming.iter().zip(ended) {
+            if let Some(snapshot) = &mut snapshots[*at] {
+                snapshot.resume(*since, ended);
             }
         }
         Ok(snapshots)
@@ -81,6 +91,7 @@ impl Postgres {
         Ok((cursor, heroes))
     }
 
+    /// Reads the active orders, at most `MAX_ACTIVE + 1` for each request: any of them.
     async fn snapshot_active(
         &self,
         requests: &[SnapshotRequest],
@@ -90,21 +101,26 @@ impl Postgres {
         self.read(|| {
             sqlx::query(concat! {
                 "/* snapshot_active */
-                 select asked.n, ", order_columns!(), "
+                 select asked.n, active.*
                  from unnest($1::bigint[]) with ordinality as asked(hero_id, n)
-                 join orders on orders.hero_id = asked.hero_id
-                     and orders.id >= $2 and orders.", active!(), "
-                 order by asked.n, orders.id"
+                 cross join lateral (
+                     select ", order_columns!(), " from orders
+                     where orders.hero_id = asked.hero_id
+                       and orders.id >= $2 and orders.", active!(), "
+                     limit $3 + 1
+                 ) as active
+                 order by asked.n, active.id"
             })
             .bind(&heroes)
             .bind(low_watermark.get())
+            .bind(limit(MAX_ACTIVE))
         })
         .await
     }
 
     /// Reads orders that ended or were deleted since the cursors, at most `MAX_RESUMED + 1` for
-    /// each. `beyond_reach` is true for a cursor whose low watermark is too far back, after which
-    /// deletions were forgotten, or with too many deletions to search.
+    /// each. `beyond_reach` is true for a cursor after which deletions were forgotten, or with too
+    /// many deletions to search, `too_many` for one with too many orders to search.
     async fn snapshot_ended(
         &self,
         resuming: &[(usize, SnapshotRequest, ResumeCursor)],
@@ -124,15 +140,16 @@ impl Postgres {
             sqlx::query(concat! {
                 "/* snapshot_ended */
                  select asked.n, ended.*,
-                     reach.orders > $5 or deletions.count > $5
-                         or asked.position <= watermark.forgotten as beyond_reach
+                     deletions.count > $5
+                         or asked.position <= watermark.forgotten as beyond_reach,
+                     reach.orders > $6 as too_many
                  from watermark, unnest($1::bigint[], $2::bigint[], $3::bigint[])
                      with ordinality as asked(hero_id, position, from_id, n)
                  cross join lateral (
                      select count(*) as orders from (
                          select from orders
                          where orders.hero_id = asked.hero_id and orders.id >= asked.from_id
-                         limit $5 + 1
+                         limit $6 + 1
                      ) as reached
                  ) as reach
                  cross join lateral (
@@ -144,14 +161,14 @@ impl Postgres {
                  ) as deletions
                  left join lateral (
                      (select ", order_columns!(), ", false as deleted from orders
-                      where reach.orders <= $5
+                      where reach.orders <= $6
                         and orders.hero_id = asked.hero_id and orders.id >= asked.from_id
                         and orders.", ended!(), " and orders.deleted_time is null
                         and ", changed_since!("asked.position"), "
                       limit $4 + 1)
                      union all
                      (select ", order_columns!(), ", true as deleted from orders
-                      where deletions.count <= $5
+                      where deletions.count <= $5 and reach.orders <= $6
                         and orders.hero_id = asked.hero_id and orders.deleted_time is not null
                         and ", changed_since!("asked.position"), "
                       limit $4 + 1)
@@ -164,6 +181,7 @@ impl Postgres {
             .bind(&from)
             .bind(limit(MAX_RESUMED))
             .bind(limit(MAX_REACH))
+            .bind(limit(MAX_SEARCHED))
         })
         .await
     }

@@ -37,6 +37,13 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 const ANSWER_TIMEOUT: Duration = STATEMENT_TIMEOUT.saturating_add(Duration::from_secs(1));
 /// The idle time after which a connection is tested before use: the server may have restarted.
 const IDLE_TRUST: Duration = Duration::from_millis(1_500);
+/// Begins the transaction of a list. Its rows must come one by one from the index that excludes
+/// most, whatever an earlier plan assumed, and never all of them to be sorted.
+const BEGIN_SEARCH: &str = "/* begin_search */ begin read only;
+    set local plan_cache_mode = force_custom_plan;
+    set local enable_bitmapscan = off;
+    set local enable_sort = off;
+    set local statement_timeout = '2s'";
 /// The most repetitions of a statement after collisions.
 const RETRIES: u32 = 10;
 /// The longest pause before a repetition, in milliseconds.
@@ -146,7 +153,18 @@ impl Postgres {
     where
         A: Execute<'q, Database> + 'q,
     {
-        self.repeated(Share::Reads, ask).await
+        self.repeated(Share::Lookups, ask).await
+    }
+
+    /// Runs the statement of a list.
+    pub(super) async fn search<'q, A>(
+        &self,
+        ask: impl Fn() -> A + Send + Sync,
+    ) -> Result<Vec<PgRow>>
+    where
+        A: Execute<'q, Database> + 'q,
+    {
+        self.repeated(Share::Lists, ask).await
     }
 
     async fn repeated<'q, A>(
@@ -218,7 +236,7 @@ impl Postgres {
         // `_ours` is dropped when the caller stops waiting, `theirs` when the statement has ended.
         let (_ours, theirs) = backends.begin();
         let running = tokio::spawn(async move {
-            let (answer, left) = run(connection, ask, &backends).await;
+            let (answer, left) = run(connection, ask, share, &backends).await;
             if let Some(connection) = left
                 && shares.has_too_many(pool.num_idle())
             {
@@ -262,6 +280,7 @@ impl Drop for DemandsTls<'_> {
 async fn run(
     mut connection: PoolConnection<Database>,
     ask: (SqlStr, Option<PgArguments>),
+    share: Share,
     backends: &ServerProcesses,
 ) -> (Result<Vec<PgRow>, sqlx::Error>, Option<PoolConnection<Database>>) {
     let late = async {
@@ -269,7 +288,7 @@ async fn run(
         drop(backends.late().await);
     };
     let answer = tokio::select! {
-        answer = connection.fetch_all(ask) => Some(answer),
+        answer = fetch(&mut connection, ask, share) => Some(answer),
         () = late => None,
     };
     let answer = match answer {
@@ -283,6 +302,22 @@ async fn run(
     // A detached connection is closed and frees its slot in the pool.
     drop(connection.detach());
     (answer, None)
+}
+
+async fn fetch(
+    connection: &mut PgConnection,
+    ask: (SqlStr, Option<PgArguments>),
+    share: Share,
+) -> Result<Vec<PgRow>, sqlx::Error> {
+    match share {
+        Share::Work | Share::Lookups => connection.fetch_all(ask).await,
+        Share::Lists => {
+            let mut transaction = connection.begin_with(BEGIN_SEARCH).await?;
+            let rows = transaction.fetch_all(ask).await?;
+            transaction.commit().await?;
+            Ok(rows)
+        }
+    }
 }
 
 pub(super) fn silence() -> sqlx::Error {

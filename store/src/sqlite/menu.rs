@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use galley_protocol::allergy::{FOLD_RULE, fold};
+use galley_protocol::frame::Page;
 use galley_protocol::{Hero, IdempotencyKey, Meal, PageCursor, Version};
 
 use super::Sqlite;
@@ -12,10 +13,13 @@ use crate::menu_area::{
     unchanged,
 };
 use crate::row_values::{hero_columns, limit, meal_columns, only};
+use crate::searching::{SEARCHED, page};
 use crate::{ChangeError, Creation, ListPage, Menu, Result};
 
 trait SqliteTable: Record {
     const SQL: Statements;
+    /// Selects the last row that a page may look at, with the parameters of a list.
+    const SEARCHED_TO: &'static str;
 }
 
 /// Builds the statements. `$one` names a row, `$id` is its column in `orders`, `$read` are the
@@ -49,10 +53,10 @@ macro_rules! statements {
                  where id = ?1 and deleted_time is null"
             ),
             list: concat!(
-                "/* ", $table, " */ select ", $read, " from ", $table, "
-                 where id > ?1 and deleted_time is null
-                   and (?2 is null or instr(name_folded, ?2) > 0)
-                 order by id limit ?3"
+                "/* ", $table, " */ select ", $read, "
+                 from (select * from ", $table, " where id > ?1 order by id limit ?4) as ", $table, "
+                 where deleted_time is null and (?2 is null or instr(name_folded, ?2) > 0)
+                 limit ?3"
             ),
             update: concat!(
                 "/* change_", $one, " */
@@ -84,6 +88,7 @@ macro_rules! statements {
 }
 
 impl SqliteTable for Hero {
+    const SEARCHED_TO: &'static str = "/* heroes_searched */ select id from heroes where id > ?1 order by id limit 1 offset ?4 - 1";
     const SQL: Statements = statements!(
         "hero", "heroes", "hero_id", hero_columns!(),
         "allergies": "?6", "allergies_folded": "?7", "planet": "?8"; "?9"
@@ -91,6 +96,8 @@ impl SqliteTable for Hero {
 }
 
 impl SqliteTable for Meal {
+    const SEARCHED_TO: &'static str =
+        "/* meals_searched */ select id from meals where id > ?1 order by id limit 1 offset ?4 - 1";
     const SQL: Statements = statements!(
         "meal", "meals", "meal_id", meal_columns!(),
         "ingredients": "?6", "ingredients_folded": "?7",
@@ -137,14 +144,18 @@ impl<R: SqliteTable> Menu<R> for Sqlite {
         only(&rows.await?, R::read)
     }
 
-    async fn list(&self, page: &ListPage) -> Result<Vec<R>> {
-        let rows = self.read(
-            sqlx::query(R::SQL.list)
-                .bind(page.after.map_or(0, PageCursor::get))
-                .bind(page.name_contains.as_deref().map(fold))
-                .bind(limit(page.limit)),
-        );
-        rows.await?.iter().map(R::read).collect()
+    async fn list(&self, wanted: &ListPage) -> Result<Page<R>> {
+        let bind = |sql| {
+            sqlx::query(sql)
+                .bind(wanted.after.map_or(0, PageCursor::get))
+                .bind(wanted.name_contains.as_deref().map(fold))
+                .bind(limit(wanted.limit + 1))
+                .bind(limit(SEARCHED))
+        };
+        let found = self.search(bind(R::SQL.list), wanted.limit, bind(R::SEARCHED_TO));
+        let (rows, searched_to) = found.await?;
+        let matching = rows.iter().map(R::read).collect::<Result<Vec<_>>>()?;
+        Ok(page(matching, wanted.limit, |one| one.id().into(), searched_to))
     }
 
     async fn update(

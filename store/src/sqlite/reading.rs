@@ -6,61 +6,99 @@
 //! Otherwise the planner scans all orders by id until it has found enough deletions.
 
 use async_trait::async_trait;
-use galley_protocol::frame::Totals;
+use galley_protocol::frame::{Page, Totals};
 use galley_protocol::{
     HeroId, ListOrders, OfHero, OrderId, OrderView, PageCursor, ResumeCursor, Timestamp,
 };
 
 use super::Sqlite;
 use super::rows::changed;
-use super::statements::{READERS, json, now};
+use super::statements::{READERS, SqliteQuery, json, now};
 use crate::change_pages::{CHANGES_PAGE, Changes, ChangesOfAll, ChangesRequest, States};
 use crate::codes::active;
 use crate::cursor_keys::CursorKeys;
-use crate::requests::{ViewedOrder, first_id};
-use crate::row_values::{limit, only, order_columns, order_view, order_views, parse, viewed_order};
+use crate::requests::ViewedOrder;
+use crate::row_values::{
+    limit, names_joined, one_order, only, order_columns, order_view, order_view_columns, parse,
+    time, viewed_order,
+};
+use crate::searching::{OrderRange, SEARCHED, page};
 use crate::snapshot::{Snapshot, SnapshotRequest};
 use crate::{Reading, Result, StoreError};
 
-/// Selects a page of orders; `$hero` may restrict it to one hero.
+/// The statement of a page of orders, and that of the last row that it may look at. The rows come
+/// from the index one by one, and the innermost select keeps their order: sorting what matches
+/// would read all of them for each page. Both have the same parameters: see [`bind`].
 macro_rules! orders {
-    ($name:literal, $hero:literal) => {
-        concat! {
-            "/* ", $name, " */ ", order_views!(), "and orders.id >= ?1 and orders.id < ?2
-                 and (?3 = '[]' or orders.status in (select value from json_each(?3)))
-                 and (?4 is null or orders.meal_id = ?4)", $hero, "
-             order by orders.id desc limit ?5"
-        }
+    ($name:literal, $range:literal, $order:literal) => {
+        (
+            concat! {
+                "/* ", $name, " */
+                 select ", order_view_columns!(), "
+                 from (
+                     select id from (
+                         select id, status, meal_id, order_time, deleted_time
+                         from orders ", $range, "
+                         order by ", $order, " limit ?6
+                     )
+                     where deleted_time is null
+                       and (?1 = '[]' or status in (select value from json_each(?1)))
+                       and (?2 is null or meal_id = ?2)
+                       and (?3 is null or order_time >= ?3) and (?4 is null or order_time < ?4)
+                     limit ?5
+                 ) as found cross join orders on orders.id = found.id", names_joined!(), "
+                 order by ", $order
+            },
+            concat! {
+                "/* ", $name, "_searched */
+                 select orders.id from orders ", $range, "
+                 order by ", $order, " limit 1 offset ?6 - 1"
+            },
+        )
     };
 }
 
 #[async_trait]
 impl Reading for Sqlite {
     async fn order(&self, id: OrderId) -> Result<Option<ViewedOrder>> {
-        let ask = sqlx::query(concat! {"/* order */ ", order_views!(), "and orders.id = ?1"});
+        let ask = sqlx::query(one_order!("?1"));
         only(&self.read(ask.bind(id.get())).await?, viewed_order)
     }
 
-    async fn orders(
-        &self,
-        OfHero { hero_id, command }: &OfHero<ListOrders>,
-    ) -> Result<Vec<OrderView>> {
-        let status: Vec<i16> = command.status.iter().map(|status| status.code()).collect();
-        let ask = sqlx::query(match hero_id {
-            Some(_) => orders!("orders_of_hero", " and orders.hero_id = ?6"),
-            None => orders!("orders", ""),
-        });
-        let ask = ask
-            .bind(first_id(command, self.low_watermark.get()))
-            .bind(command.cursor.map_or(i64::MAX, PageCursor::get))
-            .bind(json(&status))
-            .bind(command.meal_id.map(i64::from))
-            .bind(limit(command.limit));
-        let ask = match hero_id {
-            Some(hero_id) => ask.bind(hero_id.get()),
-            None => ask,
+    async fn orders(&self, filter: &OfHero<ListOrders>) -> Result<Page<OrderView>> {
+        let reached = match OrderRange::cursor_by_time(filter) {
+            Some(cursor) => self.order_time_from(cursor).await?,
+            None => None,
         };
-        self.read(ask).await?.iter().map(order_view).collect()
+        let range = OrderRange::of(filter, self.low_watermark.get(), reached);
+        let (list, end) = match range {
+            OrderRange::OfHero(..) => orders!(
+                "orders_of_hero",
+                "indexed by orders_by_hero
+                 where orders.hero_id = ?7 and orders.id >= ?8 and orders.id < ?9",
+                "orders.id desc"
+            ),
+            OrderRange::OfMeal(..) => orders!(
+                "orders_of_meal",
+                "indexed by orders_by_meal
+                 where orders.meal_id = ?7 and orders.id >= ?8 and orders.id < ?9",
+                "orders.id desc"
+            ),
+            OrderRange::OfTime(_) => orders!(
+                "orders_of_time",
+                "indexed by orders_by_time
+                 where orders.order_time >= ?7 and (orders.order_time, orders.id) < (?8, ?9)",
+                "orders.order_time desc, orders.id desc"
+            ),
+            OrderRange::All(_) => {
+                orders!("orders", "where orders.id >= ?7 and orders.id < ?8", "orders.id desc")
+            }
+        };
+        let limit = filter.command.limit;
+        let bind = |sql| bind(sqlx::query(sql), &filter.command, range);
+        let (rows, searched_to) = self.search(bind(list), limit, bind(end)).await?;
+        let matching = rows.iter().map(order_view).collect::<Result<Vec<_>>>()?;
+        Ok(page(matching, limit, |view| view.order.id.get(), searched_to))
     }
 
     async fn totals(&self) -> Result<Totals> {
@@ -89,6 +127,8 @@ impl Reading for Sqlite {
         let cursor = self.now()?;
         let mut answers = Vec::with_capacity(requests.len());
         for request in requests {
+            // Orders from before the numbers have 0, and no change has.
+            let since = if request.since.position <= 1 { 0 } else { request.since.position };
             let ask = sqlx::query(concat! {
                 "/* changes */
                  select * from (
@@ -111,7 +151,7 @@ impl Reading for Sqlite {
                 .bind(request.hero_id.get())
                 .bind(request.from(cursor.low_watermark))
                 .bind(request.after.map_or(0, i64::from))
-                .bind(request.since.position)
+                .bind(since)
                 .bind(limit(CHANGES_PAGE + 1));
             let read = self.read(ask).await?.iter().map(changed).collect::<Result<Vec<_>, _>>()?;
             answers.push(Changes::page(read, cursor));
@@ -184,7 +224,35 @@ impl Reading for Sqlite {
     }
 }
 
+/// Binds the parameters of a list: the filters, its limits, and its range from ?7 on.
+fn bind<'q>(ask: SqliteQuery<'q>, command: &ListOrders, range: OrderRange) -> SqliteQuery<'q> {
+    let status: Vec<i16> = command.status.iter().map(|status| status.code()).collect();
+    let ask = ask
+        .bind(json(&status))
+        .bind(command.meal_id.map(i64::from))
+        .bind(command.from.map(Timestamp::millis))
+        .bind(command.to.map(Timestamp::millis))
+        .bind(limit(command.limit + 1))
+        .bind(limit(SEARCHED));
+    match range {
+        OrderRange::OfHero(id, ids) => ask.bind(id.get()).bind(ids.from).bind(ids.before),
+        OrderRange::OfMeal(id, ids) => ask.bind(id.get()).bind(ids.from).bind(ids.before),
+        OrderRange::OfTime(times) => {
+            ask.bind(times.from.millis()).bind(times.before.0.millis()).bind(times.before.1)
+        }
+        OrderRange::All(ids) => ask.bind(ids.from).bind(ids.before),
+    }
+}
+
 impl Sqlite {
+    /// The order time of the order at the cursor or, if it was forgotten, of the next one.
+    async fn order_time_from(&self, cursor: PageCursor) -> Result<Option<Timestamp>> {
+        let ask = sqlx::query(
+            "/* order_time */ select order_time from orders where id >= ?1 order by id limit 1",
+        );
+        only(&self.read(ask.bind(cursor.get())).await?, |row| time(row, "order_time"))
+    }
+
     /// The cursor of reads that begin from now on.
     pub(super) fn now(&self) -> Result<ResumeCursor> {
         // Read first: every order below it had its last change before the position read after it.

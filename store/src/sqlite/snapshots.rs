@@ -5,17 +5,17 @@
 
 use std::collections::HashMap;
 
-use galley_protocol::{Hero, HeroId, OrderId, ResumeCursor};
-use sqlx::sqlite::SqliteRow;
+use galley_protocol::{Hero, HeroId, Order, OrderId, ResumeCursor};
 
 use super::Sqlite;
 use super::rows::changed;
 use super::statements::json;
 use crate::Result;
-use crate::change_pages::ChangedRow;
 use crate::codes::{active, ended};
-use crate::row_values::{get, hero, hero_columns, limit, order, order_columns};
-use crate::snapshot::{MAX_REACH, MAX_RESUMED, Snapshot, SnapshotRequest};
+use crate::row_values::{hero, hero_columns, limit, order, order_columns};
+use crate::snapshot::{
+    EndedSince, MAX_ACTIVE, MAX_RESUMED, MAX_SEARCHED, Snapshot, SnapshotRequest,
+};
 
 impl Sqlite {
     pub(super) async fn read_snapshots(
@@ -29,18 +29,13 @@ impl Sqlite {
             Some(Snapshot::new(hero.clone(), request, cursor))
         };
         let mut snapshots: Vec<Option<Snapshot>> = requests.iter().map(begin).collect();
-        for row in &self.snapshot_active(requests, cursor.low_watermark).await? {
-            let at = usize::try_from(get::<i64>(row, "n")?).ok();
-            if let Some(Some(snapshot)) = at.and_then(|at| snapshots.get_mut(at)) {
-                snapshot.orders.push(order(row)?);
-            }
-        }
         for (request, snapshot) in requests.iter().zip(&mut snapshots) {
-            if let (Some(snapshot), Some(since)) = (snapshot, request.usable(cursor))
-                && let Some(read) =
-                    self.snapshot_ended(request.hero_id, since, cursor.low_watermark).await?
-            {
-                snapshot.resume(since, read);
+            let Some(snapshot) = snapshot else { continue };
+            let hero_id = request.hero_id;
+            snapshot.add_active(self.snapshot_active(hero_id, cursor.low_watermark).await?);
+            if let Some(since) = request.usable(cursor) {
+                let ended = self.snapshot_ended(hero_id, since, cursor.low_watermark).await?;
+                snapshot.resume(since, ended);
             }
         }
         Ok(snapshots)
@@ -58,36 +53,33 @@ impl Sqlite {
         rows.await?.iter().map(|row| hero(row).map(|hero| (hero.id.get(), hero))).collect()
     }
 
-    async fn snapshot_active(
-        &self,
-        requests: &[SnapshotRequest],
-        low_watermark: OrderId,
-    ) -> Result<Vec<SqliteRow>> {
-        let heroes: Vec<HeroId> = requests.iter().map(|request| request.hero_id).collect();
-        self.read(
+    /// Reads the active orders of a hero, at most `MAX_ACTIVE + 1`.
+    async fn snapshot_active(&self, hero_id: HeroId, low_watermark: OrderId) -> Result<Vec<Order>> {
+        let rows = self.read(
             sqlx::query(concat! {
                 "/* snapshot_active */
-                 select asked.key as n, ", order_columns!(), "
-                 from json_each(?1) as asked
-                 join orders on orders.hero_id = asked.value
-                     and orders.id >= ?2 and orders.", active!(), "
-                 order by asked.key, orders.id"
+                 select ", order_columns!(), " from orders
+                 where orders.hero_id = ?1 and orders.id >= ?2 and orders.", active!(), "
+                 order by orders.id limit ?3 + 1"
             })
-            .bind(json(&heroes))
-            .bind(low_watermark.get()),
-        )
-        .await
+            .bind(hero_id.get())
+            .bind(low_watermark.get())
+            .bind(limit(MAX_ACTIVE)),
+        );
+        rows.await?.iter().map(order).collect()
     }
 
-    /// Reads orders that ended or were deleted since the cursor, at most `MAX_RESUMED + 1`. Returns
-    /// `None` if the cursor's low watermark is too far back, or deletions after it were forgotten.
+    /// Reads orders that ended or were deleted since the cursor, at most `MAX_RESUMED + 1`.
     async fn snapshot_ended(
         &self,
         hero_id: HeroId,
         since: ResumeCursor,
         low_watermark: OrderId,
-    ) -> Result<Option<Vec<ChangedRow>>> {
+    ) -> Result<EndedSince> {
         let from = since.low_watermark.min(low_watermark).get();
+        if self.position.is_forgotten(since.position) {
+            return Ok(EndedSince::Lost);
+        }
         let reach = self.read(
             sqlx::query(
                 "/* snapshot_reach */
@@ -95,10 +87,10 @@ impl Sqlite {
             )
             .bind(hero_id.get())
             .bind(from)
-            .bind(limit(MAX_REACH)),
+            .bind(limit(MAX_SEARCHED)),
         );
         if !reach.await?.is_empty() {
-            return Ok(None);
+            return Ok(EndedSince::TooMany);
         }
         let rows = self.read(
             sqlx::query(concat! {
@@ -126,6 +118,10 @@ impl Sqlite {
         );
         let ended = rows.await?.iter().map(changed).collect::<Result<_, _>>()?;
         // Checked after the read: forgetting raises this number before it commits.
-        Ok((!self.position.is_forgotten(since.position)).then_some(ended))
+        Ok(if self.position.is_forgotten(since.position) {
+            EndedSince::Lost
+        } else {
+            EndedSince::Read(ended)
+        })
     }
 }

@@ -13,15 +13,20 @@ use sqlx::sqlite::{
     SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow,
     SqliteSynchronous,
 };
-use sqlx::{Connection as _, Sqlite as Database, SqlitePool, Transaction};
-use tokio::time::{Instant, timeout_at};
+use sqlx::{Connection as _, Row as _, Sqlite as Database, SqlitePool, Transaction};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Sqlite;
 use crate::row_values::get;
-use crate::{Result, StoreError, Trouble};
+use crate::{Result, STATEMENT_TIMEOUT, StoreError, Trouble};
 
-/// The number of reading connections.
+/// The number of connections that read single rows, and what sockets need that open or catch up.
 pub(super) const READERS: u32 = 4;
+/// The number of connections that search lists, beside these.
+const LIST_READERS: u32 = 2;
+/// The longest time for one list. It looks at a bounded number of rows, so it needs a small part of
+/// that.
+const SEARCH_TIMEOUT: Duration = Duration::from_secs(2);
 /// The longest wait of a request for a connection and for locks of other programs.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// The longest wait for such a lock in one try; other requests get their turn between tries.
@@ -45,8 +50,10 @@ pub(super) async fn writer(options: &SqliteConnectOptions) -> Result<SqlitePool>
     pool(options, 1).await
 }
 
-pub(super) async fn readers(options: &SqliteConnectOptions) -> Result<SqlitePool> {
-    pool(options.clone().create_if_missing(false).pragma("query_only", "on"), READERS).await
+/// The pools of lookups and of lists.
+pub(super) async fn readers(options: &SqliteConnectOptions) -> Result<(SqlitePool, SqlitePool)> {
+    let options = options.clone().create_if_missing(false).pragma("query_only", "on");
+    Ok((pool(options.clone(), READERS).await?, pool(options, LIST_READERS).await?))
 }
 
 async fn pool(options: SqliteConnectOptions, connections: u32) -> Result<SqlitePool> {
@@ -126,9 +133,43 @@ impl Batch<'_> {
 
 impl Sqlite {
     pub(super) async fn read(&self, ask: SqliteQuery<'_>) -> Result<Vec<SqliteRow>> {
-        let rows = ask.fetch_all(&self.readers).await.map_err(|error| self.failure(&error))?;
+        self.read_within(STATEMENT_TIMEOUT, ask.fetch_all(&self.readers)).await
+    }
+
+    /// Runs the statement of a list. If it finds no more than `limit` rows, `end` reads where the
+    /// search ended, in the same snapshot.
+    pub(super) async fn search(
+        &self,
+        list: SqliteQuery<'_>,
+        limit: usize,
+        end: SqliteQuery<'_>,
+    ) -> Result<(Vec<SqliteRow>, Option<i64>)> {
+        let searching = async {
+            let mut snapshot = self.lists.begin().await?;
+            let rows = list.fetch_all(&mut *snapshot).await?;
+            let end = if rows.len() > limit {
+                None
+            } else {
+                end.fetch_optional(&mut *snapshot)
+                    .await?
+                    .map(|row| row.try_get("id"))
+                    .transpose()?
+            };
+            snapshot.commit().await?;
+            Ok((rows, end))
+        };
+        self.read_within(SEARCH_TIMEOUT, searching).await
+    }
+
+    async fn read_within<T>(
+        &self,
+        time: Duration,
+        reading: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<T> {
+        let read = timeout(time, reading).await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+        let read = read.map_err(|error| self.failure(&error))?;
         self.outage.note_success();
-        Ok(rows)
+        Ok(read)
     }
 
     pub(super) async fn write(&self, ask: SqliteQuery<'_>) -> Result<Vec<SqliteRow>> {

@@ -70,7 +70,7 @@ impl Upkeep for Sqlite {
     /// Closes the readers, moves the write-ahead log into the file, and closes the file.
     async fn close(&self) {
         let closed = timeout(CLOSING, async {
-            self.readers.close().await;
+            tokio::join!(self.readers.close(), self.lists.close());
             let moved = self.move_log().await;
             self.writer.close().await;
             moved

@@ -35,6 +35,7 @@ async fn found(test: &TestStore, part: &str) -> Vec<String> {
         .list(&page)
         .await
         .expect("heroes")
+        .items
         .into_iter()
         .map(|hero| String::from(hero.name));
     let meals = test
@@ -43,6 +44,7 @@ async fn found(test: &TestStore, part: &str) -> Vec<String> {
         .list(&page)
         .await
         .expect("meals")
+        .items
         .into_iter()
         .map(|meal| String::from(meal.name));
     heroes.chain(meals).collect()

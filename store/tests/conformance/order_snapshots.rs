@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use galley_protocol::frame::Resume;
 use galley_protocol::{Deleted, HeroId, MealId, Order, OrderId, ResumeCursor, Timestamp, Version};
-use galley_store::{MAX_RESUMED, RETENTION, Snapshot, SnapshotRequest};
+use galley_store::{ChangesRequest, MAX_ACTIVE, MAX_RESUMED, RETENTION, Snapshot, SnapshotRequest};
 
 use crate::test_store::{TestStore, cancel, delete};
 
@@ -238,15 +238,45 @@ async fn what_is_too_much_is_left_for_pages(test: TestStore) {
     assert_eq!((resumed.orders, resumed.deleted), (active, vec![]));
 }
 
-on_both!(a_forged_floor_reaches_only_so_far);
-async fn a_forged_floor_reaches_only_so_far(test: TestStore) {
+on_both!(active_orders_beyond_the_bound_are_left_for_pages);
+async fn active_orders_beyond_the_bound_are_left_for_pages(test: TestStore) {
+    let (hero_id, meal_id) = test.guest().await;
+    let mut placed = Vec::new();
+    for _ in 0..=MAX_ACTIVE / 500 {
+        placed.extend(test.place_ids(hero_id, meal_id, 500).await);
+    }
+    let first = snapshot(&test, hero_id, None).await;
+    assert_eq!((first.resume, first.orders.len()), (Resume::Fresh, MAX_ACTIVE));
+    let since = first.remainder.expect("there is more");
+    let mut read = Vec::new();
+    let mut after = None;
+    loop {
+        let request = ChangesRequest { hero_id, since, after };
+        let page = test.store.changes(&[request]).await.expect("a page").remove(0);
+        read.extend(page.orders.iter().map(|order| order.id));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(read, placed, "the pages hold everything that is active");
+    let again = snapshot(&test, hero_id, Some(since)).await;
+    assert_eq!((again.resume, again.orders.len()), (Resume::Resumed, MAX_ACTIVE));
+    assert!(again.remainder.is_some_and(|again| again.position <= since.position.max(1)));
+    test.cancel_all(&placed[..1_000]).await;
+    let fits = snapshot(&test, hero_id, None).await;
+    assert_eq!((fits.orders.len(), fits.remainder), (placed.len() - 1_000, None));
+}
+
+on_both!(an_old_low_watermark_is_searched_only_so_far);
+async fn an_old_low_watermark_is_searched_only_so_far(test: TestStore) {
     let (hero_id, meal_id) = test.guest().await;
     let past = test.database.seconds_ago(3_600);
     let history = format!(
         "insert into orders (hero_id, meal_id, status, version, order_time, started_time, completed_time)
          with recursive numbers(number) as (select 1 union all select number + 1 from numbers where number <= {})
          select {hero_id}, {meal_id}, 2, 3, {past}, {past}, {past} from numbers",
-        50 * MAX_RESUMED
+        5 * MAX_RESUMED
     );
     test.database.sql(&history).await.expect("a history");
     crate::safe_low_watermark::settle(&test).await;
@@ -254,7 +284,8 @@ async fn a_forged_floor_reaches_only_so_far(test: TestStore) {
     cancel_many(&test, hero_id, meal_id, 1).await;
     let resumed = snapshot(&test, hero_id, Some(cursor)).await;
     assert_eq!((resumed.resume, resumed.orders.len()), (Resume::Resumed, 1));
-    let forged = ResumeCursor { low_watermark: OrderId::new(1).expect("an id"), ..cursor };
-    let resynced = snapshot(&test, hero_id, Some(forged)).await;
-    assert_eq!((resynced.resume, resynced.orders.len()), (Resume::Resynced, 0));
+    let old = ResumeCursor { low_watermark: OrderId::new(1).expect("an id"), ..cursor };
+    let resumed = snapshot(&test, hero_id, Some(old)).await;
+    assert_eq!((resumed.resume, resumed.orders.len()), (Resume::Resumed, 0));
+    assert_eq!(resumed.remainder, Some(old), "the change is on the pages");
 }

@@ -16,6 +16,7 @@ async fn shown(test: &TestStore, id: OrderId) -> Vec<(String, i64)> {
                 .orders(&all)
                 .await
                 .expect("a page")
+                .items
                 .into_iter()
                 .filter(|view| view.order.id == id),
         );

@@ -244,7 +244,7 @@ async fn tidy(test: &TestStore) {
     let status = vec![Status::Pending, Status::InProgress];
     let command = ListOrders { status, limit: 1_000, ..ListOrders::default() };
     let open = test.store.orders(&OfHero { hero_id: None, command }).await.expect("orders");
-    let requests: Vec<_> = open.into_iter().map(|view| cancel(view.order.id)).collect();
+    let requests: Vec<_> = open.items.into_iter().map(|view| cancel(view.order.id)).collect();
     test.store.cancel(&requests).await.expect("verdicts");
 }
 

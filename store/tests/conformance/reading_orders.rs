@@ -1,12 +1,12 @@
 //! Reading orders.
 
-use galley_protocol::{HeroId, ListOrders, OfHero, OrderId, PageCursor, Status};
+use galley_protocol::{HeroId, ListOrders, OfHero, OrderId, Status};
 
 use crate::test_store::{TestStore, delete};
 
 async fn ids(test: &TestStore, hero_id: Option<HeroId>, command: ListOrders) -> Vec<i64> {
     let orders = test.store.orders(&OfHero { hero_id, command }).await.expect("a page");
-    orders.iter().map(|view| view.order.id.get()).collect()
+    orders.items.iter().map(|view| view.order.id.get()).collect()
 }
 
 on_both!(orders_come_newest_first_in_pages);
@@ -19,9 +19,11 @@ async fn orders_come_newest_first_in_pages(test: TestStore) {
         loop {
             let command = ListOrders { cursor, limit: 3, ..ListOrders::default() };
             let page = test.store.orders(&OfHero { hero_id, command }).await.expect("a page");
-            let Some(last) = page.last() else { break };
-            cursor = Some(PageCursor::after(last.order.id));
-            seen.extend(page.iter().map(|view| view.order.id));
+            seen.extend(page.items.iter().map(|view| view.order.id));
+            cursor = page.next_cursor;
+            if cursor.is_none() {
+                break;
+            }
         }
         assert_eq!(seen, placed);
     }

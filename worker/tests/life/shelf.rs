@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use galley_protocol::frame::Totals;
+use galley_protocol::frame::{Page, Totals};
 use galley_protocol::{
     CancelOrder, DeleteOrder, HeroId, HeroName, HeroRef, IdempotencyKey, IncarnationId, ListOrders,
     MealId, MealName, MealRef, OfHero, Order, OrderId, OrderView, PlaceOrder, Price, PublisherId,
@@ -216,7 +216,7 @@ impl<R: Resource> Menu<R> for Shelf {
     async fn get(&self, _: R::Id) -> Result<Option<R>> {
         unimplemented!("a worker does not ask this")
     }
-    async fn list(&self, _: &ListPage) -> Result<Vec<R>> {
+    async fn list(&self, _: &ListPage) -> Result<Page<R>> {
         unimplemented!("a worker does not ask this")
     }
     async fn update(&self, _: R::Id, _: &R::Patch, _: Option<Version>) -> Result<R, ChangeError> {
@@ -377,7 +377,7 @@ impl Reading for Shelf {
         })
     }
 
-    async fn orders(&self, _: &OfHero<ListOrders>) -> Result<Vec<OrderView>> {
+    async fn orders(&self, _: &OfHero<ListOrders>) -> Result<Page<OrderView>> {
         unimplemented!("a worker does not ask this")
     }
     async fn totals(&self) -> Result<Totals> {

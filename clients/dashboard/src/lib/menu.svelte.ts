@@ -3,6 +3,7 @@
 import type { Meal } from "galley-client";
 import { fold } from "./allergy";
 import { names } from "./names.svelte";
+import { wholePage } from "./pages";
 import { Reading } from "./reading.svelte";
 import { regularly } from "./regularly";
 import { answered, session } from "./session.svelte";
@@ -71,7 +72,7 @@ export class Menu {
   }
 
   #read(cursor: string | undefined, add: boolean): void {
-    void this.reading.ask(() => page(cursor), (data) => {
+    void this.reading.ask((wanted) => page(cursor, "", wanted), (data) => {
       const part = partOf(cursor, data);
       this.#parts = add ? [...this.#parts, part] : [part];
     });
@@ -79,7 +80,7 @@ export class Menu {
 
   #find(cursor: string | undefined): void {
     const q = this.#search;
-    void this.searching.ask(() => page(cursor, q), (data) => {
+    void this.searching.ask((wanted) => page(cursor, q, wanted), (data) => {
       const part = partOf(cursor, data);
       this.#found = cursor === undefined ? [part] : [...this.#found, part];
       this.#answered = q;
@@ -102,9 +103,10 @@ export class Menu {
   }
 }
 
-function page(cursor: string | undefined, q = "") {
-  const query = { limit: PAGE, ...(q ? { q } : {}), ...(cursor ? { cursor } : {}) };
-  return session.rest.GET("/meals", { params: { query } });
+function page(cursor: string | undefined, q: string, wanted?: () => boolean) {
+  const filter = { limit: PAGE, ...(q ? { q } : {}) };
+  const get = (cursor: string | undefined) => session.rest.GET("/meals", { params: { query: { ...filter, ...(cursor ? { cursor } : {}) } } });
+  return wholePage<Meal>(PAGE, cursor, get, wanted);
 }
 
 function partOf(cursor: string | undefined, { items, next_cursor }: { items: Meal[]; next_cursor: string | null }): Part {

@@ -28,8 +28,11 @@ export class Reading {
     });
   }
 
-  /** Reads; of several questions only the answer to the last one is taken. */
-  ask<T>(call: () => Call<T>, take: (data: T) => void): Promise<void> {
+  /**
+   * Reads; of several questions only the answer to the last one is taken. A call of several steps is told whether its answer is still
+   * wanted.
+   */
+  ask<T>(call: (wanted: () => boolean) => Call<T>, take: (data: T) => void): Promise<void> {
     this.#attempt = 0;
     return this.#ask(call, take);
   }
@@ -44,12 +47,12 @@ export class Reading {
     clearTimeout(this.#timer);
   }
 
-  async #ask<T>(call: () => Call<T>, take: (data: T) => void): Promise<void> {
+  async #ask<T>(call: (wanted: () => boolean) => Call<T>, take: (data: T) => void): Promise<void> {
     clearTimeout(this.#timer);
     const mine = ++this.#asked;
     this.#again = () => void this.#ask(call, take);
     this.loading = true;
-    const { data, problem } = await answered(call());
+    const { data, problem } = await answered(call(() => mine === this.#asked));
     if (mine !== this.#asked) return;
     this.loading = false;
     this.problem = problem;

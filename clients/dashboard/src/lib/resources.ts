@@ -1,7 +1,8 @@
 // What can be managed: heroes and meals, each with its fields and its requests.
 
 import { newKey, type Hero, type Meal, type NewHero, type NewMeal } from "galley-client";
-import { session } from "./session.svelte";
+import { wholePage, type Page } from "./pages";
+import { session, type Call } from "./session.svelte";
 
 export type Kind = "heroes" | "meals";
 export type Entry = Hero | Meal;
@@ -60,9 +61,13 @@ export const sameDraft = (one: Draft, other: Draft): boolean => JSON.stringify(o
 const tag = (version: number) => ({ "If-Match": `"${version}"` });
 
 /** A page of the entries whose names contain this. */
-export function list(kind: Kind, q: string, cursor?: string) {
-  const query = { limit: 50, ...(q ? { q } : {}), ...(cursor ? { cursor } : {}) };
-  return kind === "heroes" ? session.rest.GET("/heroes", { params: { query } }) : session.rest.GET("/meals", { params: { query } });
+export function list(kind: Kind, q: string, cursor?: string, wanted?: () => boolean) {
+  const filter = { limit: 50, ...(q ? { q } : {}) };
+  const get = (cursor: string | undefined): Call<Page<Entry>> => {
+    const query = { ...filter, ...(cursor ? { cursor } : {}) };
+    return kind === "heroes" ? session.rest.GET("/heroes", { params: { query } }) : session.rest.GET("/meals", { params: { query } });
+  };
+  return wholePage(filter.limit, cursor, get, wanted);
 }
 
 export function read(kind: Kind, id: number) {

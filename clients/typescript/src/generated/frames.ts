@@ -454,8 +454,9 @@ export interface components {
          */
         Resume: "fresh" | "resumed" | "resynced";
         /**
-         * @description The socket was slow, or something was lost on the way to it: the newest state of every order
-         *     that changed meanwhile, in as many frames as it takes, by rising id.
+         * @description The socket was slow, something was lost on the way to it, or the welcome could not hold
+         *     everything: the newest state of every order that changed meanwhile, in as many frames as it
+         *     takes, by rising id.
          */
         ResyncFrame: {
             /**
@@ -536,7 +537,10 @@ export interface components {
             help: string;
             /** @description Whose socket this is; absent on a staff socket. */
             hero?: components["schemas"]["Hero"];
-            /** @description All active orders, and on a resume every order that changed since the cursor. */
+            /**
+             * @description The active orders, and on a resume every order that changed since the cursor. If there are
+             *     more than 2,000 of either kind, the others follow in `resync` frames, which hold all of them.
+             */
             orders: components["schemas"]["Order"][];
             /** @description How it began. */
             resume: components["schemas"]["Resume"];

@@ -72,7 +72,9 @@ export interface paths {
         };
         /**
          * List heroes
-         * @description By rising id. Follow `next_cursor`, or `Link: <…>; rel="next"`, until it is `null`.
+         * @description By rising id. Follow `next_cursor`, or `Link: <…>; rel="next"`, until it is `null`. A page may
+         *     hold fewer entries than `limit`, or none, before that: a search looks at a bounded number of
+         *     entries, and a page is bounded in bytes.
          */
         get: operations["list_heroes"];
         put?: never;
@@ -150,7 +152,7 @@ export interface paths {
         };
         /**
          * List the orders of a hero
-         * @description Newest first.
+         * @description Newest first. Follow `next_cursor` until it is `null`, also after a short or an empty page.
          */
         get: operations["list_orders_of_hero"];
         put?: never;
@@ -170,7 +172,9 @@ export interface paths {
         };
         /**
          * List meals
-         * @description By rising id. Follow `next_cursor`, or `Link: <…>; rel="next"`, until it is `null`.
+         * @description By rising id. Follow `next_cursor`, or `Link: <…>; rel="next"`, until it is `null`. A page may
+         *     hold fewer entries than `limit`, or none, before that: a search looks at a bounded number of
+         *     entries, and a page is bounded in bytes.
          */
         get: operations["list_meals"];
         put?: never;
@@ -245,7 +249,9 @@ export interface paths {
         };
         /**
          * List orders
-         * @description Newest first. Follow `next_cursor`, or `Link: <…>; rel="next"`, until it is `null`.
+         * @description Newest first. Follow `next_cursor`, or `Link: <…>; rel="next"`, until it is `null`. A page may
+         *     hold fewer entries than `limit`, or none, before that: a search looks at a bounded number of
+         *     orders, and a page is bounded in bytes.
          */
         get: operations["list_orders"];
         put?: never;
@@ -1723,12 +1729,16 @@ export interface operations {
             query?: {
                 /** @description The `next_cursor` of the page before. */
                 cursor?: components["schemas"]["PageCursor"];
+                /** @description Only those placed at this time or later. */
+                from?: components["schemas"]["Timestamp"];
                 /** @description At most so many entries. */
                 limit?: number;
                 /** @description Only of this meal. */
                 meal_id?: components["schemas"]["MealId"];
                 /** @description Only in one of these; may be repeated. */
                 status?: components["schemas"]["Status"][];
+                /** @description Only those placed before this time. */
+                to?: components["schemas"]["Timestamp"];
             };
             header?: never;
             path: {
@@ -2615,6 +2625,8 @@ export interface operations {
             query?: {
                 /** @description The `next_cursor` of the page before. */
                 cursor?: components["schemas"]["PageCursor"];
+                /** @description Only those placed at this time or later. */
+                from?: components["schemas"]["Timestamp"];
                 /** @description Only this hero's. */
                 hero_id?: components["schemas"]["HeroId"];
                 /** @description At most so many entries. */
@@ -2623,6 +2635,8 @@ export interface operations {
                 meal_id?: components["schemas"]["MealId"];
                 /** @description Only in one of these; may be repeated. */
                 status?: components["schemas"]["Status"][];
+                /** @description Only those placed before this time. */
+                to?: components["schemas"]["Timestamp"];
             };
             header?: never;
             path?: never;

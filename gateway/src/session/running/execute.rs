@@ -2,7 +2,7 @@
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use galley_protocol::frame::{ClientFrame, Command, CommandId, Page, Reply, ServerFrame};
+use galley_protocol::frame::{ClientFrame, Command, CommandId, Reply, ServerFrame};
 use galley_protocol::{
     Audience, Deleted, HeroId, OfHero, Order, OrderId, PageCursor, Problem, ProblemType, Version,
 };
@@ -11,6 +11,7 @@ use galley_store::ListPage;
 use crate::commands::{Commands, Placed};
 use crate::hub::VersionSeen;
 use crate::limits::{CallerKey, ReadTurn};
+use crate::page_size::bounded;
 use crate::state::AppState;
 
 /// The most meals in one answer to `menu`.
@@ -114,9 +115,9 @@ async fn menu(
     turn: ReadTurn,
     after: Option<PageCursor>,
 ) -> Result<Reply, Problem> {
-    let page = ListPage { limit: MENU_PAGE + 1, after, name_contains: None };
+    let page = ListPage { limit: MENU_PAGE, after, name_contains: None };
     let meals = commands.read(turn, async move |store| store.meals().list(&page).await).await?;
-    Ok(Reply::Menu(Page::cut(meals, MENU_PAGE, |meal| meal.id.get())))
+    Ok(Reply::Menu(bounded(meals, |meal| meal.id.get())))
 }
 
 fn answer(id: Option<CommandId>, reply: Result<Reply, Problem>) -> CommandReply {

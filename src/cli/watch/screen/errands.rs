@@ -160,11 +160,14 @@ impl Errands {
                 self.read(model);
             }
             Done::Read { history, question, page: Ok(page) } if history == model.history => {
+                let is_empty = page.items.is_empty();
                 for Read { order, hero, meal } in &page.items {
                     model.names.learn_hero(order.hero_id, Some(hero.name.clone()));
                     model.names.learn_meal(order.meal_id, Some(meal.name.clone()));
                 }
                 model.learn(page.items.into_iter().map(|read| read.order).collect());
+                // A search that found nothing yet is no page.
+                self.pages += usize::from(is_empty && page.next_cursor.is_some());
                 self.to_read.extend(page.next_cursor.map(|cursor| (question, Some(cursor))));
                 self.read(model);
             }

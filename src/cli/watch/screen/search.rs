@@ -12,9 +12,10 @@ use serde::Deserialize;
 use super::filter::{Filter, Word};
 use crate::cli::api::Api;
 use crate::cli::error::CommandError;
+use crate::cli::paging::ListedPage;
 
 /// The most names that a word stands for; of more, the first are taken.
-const MAX_NAMES: &str = "10";
+const MAX_NAMES: usize = 10;
 /// The most questions of a search; further ones are left out.
 const MAX_QUESTIONS: usize = 20;
 
@@ -40,11 +41,6 @@ struct Part {
     hero: Option<i64>,
     meal: Option<i64>,
     status: Option<Vec<Status>>,
-}
-
-#[derive(Deserialize)]
-struct Ids {
-    items: Vec<HasId>,
 }
 
 #[derive(Deserialize)]
@@ -153,12 +149,22 @@ async fn ids(
     if let Some(id) = text.parse().ok().filter(|id| *id > 0) {
         return Ok(Some(vec![id].into_iter()));
     }
-    let found = api
-        .find(api.request(Method::GET, path).query(&[("q", text), ("limit", MAX_NAMES)]))
-        .await?;
-    let Some(found) = found else { return Ok(None) };
-    let Ids { items } = found.read()?;
-    Ok(Some(items.into_iter().map(|item| item.id).collect::<Vec<_>>().into_iter()))
+    let (mut ids, mut cursor) = (Vec::new(), None::<String>);
+    while ids.len() < MAX_NAMES {
+        let limit = (MAX_NAMES - ids.len()).to_string();
+        let asked = [("q", text), ("limit", limit.as_str())];
+        let request = api.request(Method::GET, path).query(&asked);
+        let request =
+            cursor.iter().fold(request, |request, cursor| request.query(&[("cursor", cursor)]));
+        let Some(found) = api.find(request).await? else { return Ok(None) };
+        let ListedPage { items, next_cursor } = found.read::<ListedPage<HasId>>()?;
+        ids.extend(items.into_iter().map(|item| item.id));
+        cursor = next_cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    Ok(Some(ids.into_iter()))
 }
 
 fn statuses(fits: impl Fn(&str) -> bool) -> Vec<Status> {

@@ -1,10 +1,10 @@
 //! The limit on the orders of one hero that have not ended, `GALLEY_MAX_OPEN_ORDERS_PER_HERO`.
 //!
-//! The database alone knows how many there are. A count costs a statement, so a gateway places a
-//! sixteenth of the limit for a hero before it counts, and as many again after each count that
-//! leaves room for them. Near the limit it first waits for its own orders that are not stored yet.
-//! Other gateways may place meanwhile: all together exceed the limit by at most a sixteenth, or one
-//! order, for each gateway. At the limit a repetition of an order is refused as well.
+//! The database alone knows how many there are. A count costs a statement, so a gateway places at
+//! most a sixteenth of the limit for a hero between two counts. At the limit it first waits for its
+//! own orders that are not stored yet. Other gateways may place meanwhile: all together exceed the
+//! limit by at most a sixteenth, or one order, for each gateway. At the limit a repetition of an
+//! order is refused as well.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -40,6 +40,8 @@ pub struct OpenOrders {
 struct OrderBudget {
     /// `None` before the first order.
     left: Option<usize>,
+    /// True if the orders are being counted, or have to be.
+    is_due: bool,
     /// The moment until which no order is placed, because the last count left no room.
     full_until: u64,
     used_at: u64,
@@ -60,7 +62,7 @@ pub struct PendingOrder(Option<Arc<PendingOrders>>);
 /// The answer of a budget.
 enum BudgetVerdict {
     Taken(PendingOrder),
-    MustCount(Arc<PendingOrders>),
+    MustCount { left: usize, pending: Arc<PendingOrders> },
     Full,
 }
 
@@ -78,15 +80,22 @@ impl OpenOrders {
         Arc::new(Self { most, store, budgets: BoundedMap::default(), counts })
     }
 
-    /// Takes one order of the budget of this hero. `None` if its orders must be counted first.
+    /// Takes one order of the budget of this hero. `None` if its orders must be counted first. When
+    /// half of the budget is used one order counts, and the others go on meanwhile.
     pub fn take(&self, hero_id: HeroId) -> Option<PendingOrder> {
         if self.most == usize::MAX {
             return Some(PendingOrder(None));
         }
-        match self.try_take(hero_id) {
-            BudgetVerdict::Taken(order) => Some(order),
-            BudgetVerdict::MustCount(_) | BudgetVerdict::Full => None,
-        }
+        let (now, part) = (now(), self.most / PARTS);
+        self.budgets.with(hero_id, now, |budget| {
+            budget.used_at = now;
+            let left = *budget.left.get_or_insert(part);
+            if part > 1 && left == part / 2 && !budget.is_due {
+                budget.is_due = true;
+                return None;
+            }
+            budget.take()
+        })
     }
 
     /// Counts the open orders of this hero if necessary, and takes one order of the new budget.
@@ -96,43 +105,32 @@ impl OpenOrders {
     pub async fn count(&self, hero_id: HeroId) -> Result<PendingOrder, Problem> {
         let count = usize::try_from(hero_id.get()).unwrap_or_default() % COUNTS;
         let _turn = self.counts[count].lock().await;
-        let pending = match self.try_take(hero_id) {
-            BudgetVerdict::Taken(order) => return Ok(order),
-            BudgetVerdict::Full => return Err(self.too_many()),
-            BudgetVerdict::MustCount(pending) => pending,
-        };
         let part = (self.most / PARTS).max(1);
-        let under_way = pending.count.load(Ordering::Relaxed);
-        let mut room = self.room(hero_id).await?;
-        if under_way > 0 && room < under_way + part {
-            pending.none().await;
-            room = self.room(hero_id).await?;
-        }
-        let now = now();
-        let taken = self.budgets.with(hero_id, now, |budget| {
-            budget.left = Some(room.min(part));
-            budget.full_until = if room == 0 { now + FULL_FOR_MS * 1_000_000 } else { 0 };
-            budget.take()
-        });
-        taken.ok_or_else(|| self.too_many())
-    }
-
-    async fn room(&self, hero_id: HeroId) -> Result<usize, Problem> {
-        let open = self.store.open_orders(hero_id, self.most).await;
-        open.map(|open| self.most.saturating_sub(open)).map_err(|error| problem(&error))
-    }
-
-    fn try_take(&self, hero_id: HeroId) -> BudgetVerdict {
-        let now = now();
-        self.budgets.with(hero_id, now, |budget| {
-            budget.used_at = now;
-            budget.left.get_or_insert(self.most / PARTS);
-            match budget.take() {
-                Some(order) => BudgetVerdict::Taken(order),
-                None if now < budget.full_until => BudgetVerdict::Full,
-                None => BudgetVerdict::MustCount(Arc::clone(&budget.pending)),
+        loop {
+            let now = now();
+            let (left, pending) = match self.budgets.with(hero_id, now, |budget| budget.ask(now)) {
+                BudgetVerdict::Taken(order) => return Ok(order),
+                BudgetVerdict::Full => return Err(self.too_many()),
+                BudgetVerdict::MustCount { left, pending } => (left, pending),
+            };
+            if left == 0 {
+                // Nothing else is placed meanwhile.
+                pending.none().await;
             }
-        })
+            // Orders that are under way may be stored or not: they count twice.
+            let under_way = pending.count.load(Ordering::Relaxed);
+            let open = self.store.open_orders(hero_id, self.most).await;
+            let open = open.map_err(|error| problem(&error))?;
+            self.budgets.with(hero_id, now, |budget| {
+                let taken = left.saturating_sub(budget.left.unwrap_or_default());
+                let room = self.most.saturating_sub(open + under_way + taken);
+                budget.left = Some(room.min(part));
+                budget.is_due = false;
+                if left == 0 && room == 0 {
+                    budget.full_until = now + FULL_FOR_MS * 1_000_000;
+                }
+            });
+        }
     }
 
     fn too_many(&self) -> Problem {
@@ -149,6 +147,19 @@ impl OrderBudget {
         self.left = Some(self.left?.checked_sub(1)?);
         self.pending.count.fetch_add(1, Ordering::Relaxed);
         Some(PendingOrder(Some(Arc::clone(&self.pending))))
+    }
+
+    /// Takes an order, unless the orders must be counted before.
+    fn ask(&mut self, now: u64) -> BudgetVerdict {
+        let order = if self.is_due { None } else { self.take() };
+        match order {
+            Some(order) => BudgetVerdict::Taken(order),
+            None if !self.is_due && now < self.full_until => BudgetVerdict::Full,
+            None => BudgetVerdict::MustCount {
+                left: self.left.unwrap_or_default(),
+                pending: Arc::clone(&self.pending),
+            },
+        }
     }
 }
 

@@ -1,7 +1,6 @@
 //! The rules of HTTP that hold for every message, around all routes: what a request must be
 //! (RFC 9112), what it may expect, and the coding of the answer.
 
-use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Version, header};
 use axum::middleware::Next;
@@ -14,15 +13,13 @@ use super::held_answer::hold;
 use crate::http::AmbiguousLength;
 use crate::http::entrance::Outside;
 use crate::http::host::Host;
+use crate::limits::Address;
 use crate::state::AppState;
 
-pub async fn apply(
-    State(state): State<AppState>,
-    Extension(Outside { address, .. }): Extension<Outside>,
-    request: Request,
-    next: Next,
-) -> Response {
+pub async fn apply(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let accepted = AcceptedCoding::read(request.headers());
+    let address = request.extensions().get::<Outside>().map(|outside| outside.address);
+    let address = Address::from(address.expect("each request passed the entrance"));
     let response = match refuse(&request) {
         Some(problem) => {
             let closes = problem.kind == ProblemType::BadRequest;
@@ -39,10 +36,10 @@ pub async fn apply(
     if is_shared {
         return encode(accepted, response).await;
     }
-    let coded = encode(accepted, hold(&state, address.into(), response).await).await;
+    let coded = encode(accepted, hold(&state, address, response).await).await;
     // A short one was coded at once, and its plain text is gone.
     let is_coded = coded.headers().contains_key(header::CONTENT_ENCODING);
-    if is_coded { hold(&state, address.into(), coded).await } else { coded }
+    if is_coded { hold(&state, address, coded).await } else { coded }
 }
 
 fn refuse(request: &Request) -> Option<Problem> {

@@ -4,6 +4,7 @@
 use std::io::Read as _;
 use std::process::{Child, ChildStderr, Stdio};
 
+use futures_util::future::join_all;
 use galley_tests::command_output::run;
 use galley_tests::program::{Signal, command, path_of};
 use galley_tests::{RedisServer, TestClient, TestProgram, TestStack, port, test_database, until};
@@ -140,8 +141,8 @@ async fn a_closed_standard_error_ends_nothing() {
 async fn a_log_that_nobody_reads_makes_nobody_wait_and_says_later_what_is_missing() {
     let (galley, mut stderr) = GalleyProcess::start("trace").await;
     until("a lost line", async || {
-        for _ in 0..50 {
-            assert_eq!(galley.client.get("/healthz").await.status, 200);
+        for answer in join_all((0..50).map(|_| galley.client.get("/healthz").into_future())).await {
+            assert_eq!(answer.status, 200);
         }
         (galley.lost().await > 0).then_some(())
     })

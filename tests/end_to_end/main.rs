@@ -67,6 +67,7 @@ mod many;
 mod message_exchange;
 mod mounted_secrets;
 mod names_for_ids;
+mod neighbours;
 mod openapi;
 mod origins;
 mod over_tls;

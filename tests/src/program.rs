@@ -91,6 +91,12 @@ impl TestProgram {
         self.child.try_wait().expect("a child can be waited for").is_none()
     }
 
+    /// The process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The resident memory, in bytes, as the system counts it.
     #[must_use]
     pub fn resident(&self) -> u64 {

@@ -165,7 +165,8 @@ async fn many_orders_at_once_do_not_exceed_the_bound() {
 #[tokio::test]
 async fn sockets_without_a_token_displace_those_of_their_own_address() {
     const MOST: usize = 1_024;
-    let stack = TestStack::embedded().with_tokens().start().await;
+    // Nor do they take the seats of sockets that have one.
+    let stack = TestStack::embedded().with_tokens().set("GALLEY_MAX_SOCKETS", "2").start().await;
     let (hero, _) = stack.staff().create_hero_and_meal().await;
     let gateway = &stack.gateways[0].url;
     let open = async |from| {

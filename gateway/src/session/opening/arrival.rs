@@ -1,27 +1,32 @@
 //! A socket after the upgrade: it is welcomed, authenticated or closed, depending on its handshake.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use galley_protocol::close_code::CloseCode;
 use galley_protocol::frame::{CommandId, ServerFrame};
 use galley_protocol::{HeroId, Problem, ResumeCursor};
+use tokio::time::timeout;
 
-use super::admission::{Admitted, close_code, enter};
+use super::admission::{Admitted, close_code, enter, seat};
 use super::authentication::wait;
 use super::welcome;
 use crate::hub::Outbox;
-use crate::limits::{Seat, WaitingPlace};
+use crate::limits::{Address, WaitingPlace};
 use crate::session::running::Connection;
 use crate::session::running::renewal::authenticated;
 use crate::session::wire::socket::Socket;
 use crate::session::wire::{Closed, send_frame};
 use crate::state::AppState;
 
+/// The longest farewell of a socket without a token: another one may have taken its place already.
+const FAREWELL: Duration = Duration::from_millis(500);
+
 pub enum Arrival {
     Entered(Box<Admitted>),
     /// A client whose first message must be a token.
     Unproven {
-        seat: Seat,
+        address: Address,
         /// The requested hero; `None` for staff.
         hero_id: Option<HeroId>,
         /// The cursor to resume from, if any.
@@ -39,16 +44,20 @@ impl Arrival {
     pub async fn receive(self, state: AppState, mut socket: Socket) -> Option<Box<Connection>> {
         match self {
             Self::Entered(entered) => admit(state, *entered, socket, None).await,
-            Self::Unproven { seat, hero_id, since, outbox, place } => {
+            Self::Unproven { address, hero_id, since, outbox, place } => {
                 let (claims, id) = match wait(&state, &mut socket, &place).await {
                     Ok(shown) => shown,
                     Err(closed) => {
-                        socket.close(closed).await;
+                        drop(timeout(FAREWELL, socket.close(closed)).await);
                         return None;
                     }
                 };
                 drop(place);
-                match enter(&state, seat, claims.into(), hero_id, since, outbox).await {
+                let entered = async {
+                    let seat = seat(&state, address)?;
+                    enter(&state, seat, claims.into(), hero_id, since, outbox).await
+                };
+                match entered.await {
                     Ok(entered) => {
                         admit(state, entered, socket, Some(authenticated(id, claims))).await
                     }

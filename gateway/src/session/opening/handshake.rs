@@ -74,7 +74,9 @@ async fn begin(
             enter(&state, seat, caller, hero_id, since, Arc::clone(&outbox)).await?,
         )),
         TokenShown::Nothing(place) => {
-            Arrival::Unproven { seat, hero_id, since, outbox: Arc::clone(&outbox), place }
+            // A socket without a token must not keep a seat from those that have one.
+            drop(seat);
+            Arrival::Unproven { address, hero_id, since, outbox: Arc::clone(&outbox), place }
         }
         TokenShown::Bad(refused, place) => {
             Arrival::Refused(unauthorized(&state, Some(refused)), place)

@@ -5,6 +5,9 @@ use galley_protocol::{Deleted, HeroId, Order, OrderId, ResumeCursor};
 /// The most orders and deletions in one page. The next page has the remainder.
 pub const CHANGES_PAGE: usize = 200;
 
+/// The most bytes of messages in one page that [`Changes::bounded`] has cut.
+const MAX_MESSAGES: usize = 64 * 1_024;
+
 /// A request for one page of changes of one hero's orders.
 #[derive(Clone, Copy, Debug)]
 pub struct ChangesRequest {
@@ -101,6 +104,24 @@ impl Changes {
         let States { orders, deleted } = States::new(read);
         Self { orders, deleted, cursor, next }
     }
+
+    /// Ends the page early if its messages are long; it holds at least one order. The next page
+    /// begins there.
+    #[must_use]
+    pub fn bounded(mut self) -> Self {
+        let mut bytes = 0;
+        let fitting = self.orders.iter().take_while(|order| {
+            bytes += order.message.as_ref().map_or(0, String::len);
+            bytes <= MAX_MESSAGES
+        });
+        let fitting = fitting.count().max(1);
+        if fitting < self.orders.len() {
+            self.orders.truncate(fitting);
+            self.next = self.orders.last().map(|order| order.id);
+            self.deleted.retain(|deleted| Some(deleted.order_id) <= self.next);
+        }
+        self
+    }
 }
 
 impl States {
@@ -126,4 +147,38 @@ fn split(read: Vec<ChangedRow>) -> (Vec<Order>, Vec<Deletion>) {
         }
     }
     (orders, deletions)
+}
+
+#[cfg(test)]
+mod tests {
+    use galley_protocol::{
+        Deleted, HeroId, MealId, Order, OrderId, PlaceOrder, ResumeCursor, Timestamp, Version,
+    };
+
+    use super::{Changes, MAX_MESSAGES};
+
+    fn id(id: i64) -> OrderId {
+        OrderId::new(id).expect("an id")
+    }
+
+    fn order(number: i64, message: usize) -> Order {
+        let command = PlaceOrder::of(MealId::FIRST);
+        let order = Order::placed(id(number), HeroId::FIRST, &command, Timestamp::EPOCH);
+        Order { message: Some("x".repeat(message)), ..order }
+    }
+
+    #[test]
+    fn a_page_of_long_messages_ends_early_and_the_next_one_begins_there() {
+        let deleted = [1, 3, 5].map(|order| Deleted { order_id: id(order), version: Version(4) });
+        let page = |orders: Vec<Order>| {
+            let (cursor, deleted) = (ResumeCursor::EXPIRED, deleted.to_vec());
+            let page = Changes { orders, deleted, cursor, next: None }.bounded();
+            (page.orders.len(), page.deleted.len(), page.next)
+        };
+        let half = MAX_MESSAGES / 2;
+        assert_eq!(page(vec![order(2, half), order(4, half)]), (2, 3, None));
+        assert_eq!(page(vec![order(2, half), order(4, half + 1)]), (1, 1, Some(id(2))));
+        assert_eq!(page(vec![order(4, 2 * MAX_MESSAGES), order(6, 1)]), (1, 2, Some(id(4))));
+        assert_eq!(page(vec![]), (0, 3, None));
+    }
 }

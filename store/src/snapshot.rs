@@ -14,7 +14,7 @@ pub const MAX_ACTIVE: usize = 2_000;
 /// The most ended orders and deletions in a snapshot, besides the active orders. Pages hold more.
 pub const MAX_RESUMED: usize = 2_000;
 /// The most bytes of messages in them. Pages hold more.
-const MAX_MESSAGES: usize = 256 * 1_024;
+pub(crate) const MAX_MESSAGES: usize = 256 * 1_024;
 
 /// The most orders that are searched for one cursor. If the hero has more orders from the cursor's
 /// low watermark on, all changes since the cursor are left to the pages.

@@ -15,7 +15,8 @@ use crate::Result;
 use crate::codes::{active, ended};
 use crate::row_values::{get, hero, hero_columns, limit, order, order_columns};
 use crate::snapshot::{
-    EndedSince, MAX_ACTIVE, MAX_REACH, MAX_RESUMED, MAX_SEARCHED, Snapshot, SnapshotRequest,
+    EndedSince, MAX_ACTIVE, MAX_MESSAGES, MAX_REACH, MAX_RESUMED, MAX_SEARCHED, Snapshot,
+    SnapshotRequest,
 };
 
 impl Postgres {
@@ -120,7 +121,8 @@ impl Postgres {
 
     /// Reads orders that ended or were deleted since the cursors, at most `MAX_RESUMED + 1` for
     /// each. `beyond_reach` is true for a cursor after which deletions were forgotten, or with too
-    /// many deletions to search, `too_many` for one with too many orders to search.
+    /// many deletions to search. `too_many` is true for one with too many orders to search, or with
+    /// too long messages; then the row is one of them.
     async fn snapshot_ended(
         &self,
         resuming: &[(usize, SnapshotRequest, ResumeCursor)],
@@ -142,7 +144,7 @@ impl Postgres {
                  select asked.n, ended.*,
                      deletions.count > $5
                          or asked.position <= watermark.forgotten as beyond_reach,
-                     reach.orders > $6 as too_many
+                     reach.orders > $6 or coalesce(ended.bytes > $7, false) as too_many
                  from watermark, unnest($1::bigint[], $2::bigint[], $3::bigint[])
                      with ordinality as asked(hero_id, position, from_id, n)
                  cross join lateral (
@@ -159,7 +161,8 @@ impl Postgres {
                          limit $5 + 1
                      ) as reached
                  ) as deletions
-                 left join lateral (
+                 left join lateral (select * from (select ended.*, row_number() over () as nth,
+                     sum(octet_length(ended.message)) over () as bytes from (
                      (select ", order_columns!(), ", false as deleted from orders
                       where reach.orders <= $6
                         and orders.hero_id = asked.hero_id and orders.id >= asked.from_id
@@ -173,7 +176,7 @@ impl Postgres {
                         and ", changed_since!("asked.position"), "
                       limit $4 + 1)
                      limit $4 + 1
-                 ) as ended on true
+                 ) as ended) as ended where ended.nth = 1 or coalesce(ended.bytes, 0) <= $7) as ended on true
                  order by asked.n, ended.id"
             })
             .bind(&heroes)
@@ -182,6 +185,7 @@ impl Postgres {
             .bind(limit(MAX_RESUMED))
             .bind(limit(MAX_REACH))
             .bind(limit(MAX_SEARCHED))
+            .bind(limit(MAX_MESSAGES))
         })
         .await
     }

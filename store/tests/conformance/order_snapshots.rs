@@ -6,7 +6,7 @@ use galley_protocol::frame::Resume;
 use galley_protocol::{Deleted, HeroId, MealId, Order, OrderId, ResumeCursor, Timestamp, Version};
 use galley_store::{ChangesRequest, MAX_ACTIVE, MAX_RESUMED, RETENTION, Snapshot, SnapshotRequest};
 
-use crate::test_store::{TestStore, cancel, delete};
+use crate::test_store::{TestStore, cancel, delete, text};
 
 pub(crate) async fn snapshot(
     test: &TestStore,
@@ -236,6 +236,28 @@ async fn what_is_too_much_is_left_for_pages(test: TestStore) {
     let resumed = snapshot(&test, hero_id, Some(cursor)).await;
     assert_eq!((resumed.resume, resumed.remainder), (Resume::Resumed, Some(cursor)));
     assert_eq!((resumed.orders, resumed.deleted), (active, vec![]));
+}
+
+on_both!(long_messages_are_left_for_pages);
+async fn long_messages_are_left_for_pages(test: TestStore) {
+    let (hero_id, meal_id) = test.guest().await;
+    let cursor = snapshot(&test, hero_id, None).await.cursor;
+    let ids = test.place_ids(hero_id, meal_id, 200).await;
+    let long = |order_id: &OrderId| {
+        let mut request = cancel(*order_id);
+        request.command.reason = Some(text(&"é".repeat(2_000)));
+        request
+    };
+    let long: Vec<_> = ids.iter().map(long).collect();
+    test.store.cancel(&long).await.expect("verdicts");
+    let resumed = snapshot(&test, hero_id, Some(cursor)).await;
+    assert_eq!((resumed.resume, resumed.orders.len()), (Resume::Resumed, 0));
+    assert_eq!(resumed.remainder, Some(cursor));
+    let later = caught_up(&test).await;
+    let few = test.place_ids(hero_id, meal_id, 3).await;
+    test.cancel_all(&few).await;
+    let resumed = snapshot(&test, hero_id, Some(later)).await;
+    assert_eq!((resumed.orders.len(), resumed.remainder), (3, None));
 }
 
 on_both!(active_orders_beyond_the_bound_are_left_for_pages);

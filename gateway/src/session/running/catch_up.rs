@@ -65,7 +65,7 @@ impl CatchUp {
     }
 
     fn turn(&mut self, changes: Changes) -> CatchUpPage {
-        let Changes { orders, deleted, cursor, next } = changes;
+        let Changes { orders, deleted, cursor, next } = changes.bounded();
         let cursor = *self.cursor.get_or_insert(cursor);
         let nothing = self.after.is_none() && orders.is_empty() && deleted.is_empty();
         self.after = next;

@@ -12,7 +12,7 @@ use super::{ByteRate, CallerKey, RateLimit, ReadTurns, UnreadAnswers, count};
 /// The bytes of a request that cost nothing: an order with a key of common length is free.
 const FREE: usize = 128;
 /// The most handshakes of one caller that read their snapshots at once.
-const HANDSHAKES: usize = 16;
+const HANDSHAKES: usize = 4;
 /// Without authentication anybody may read as any hero, and a proxy may be the address of many.
 const WITHOUT_TOKENS: usize = 16;
 

@@ -3,8 +3,10 @@
 //! The guard of REST and the handshake of sockets ask the [`Verifier`]. Without authentication
 //! there is no verifier, and no guard around the routes.
 
+mod revoked_heroes;
 mod verifier;
 
+pub use revoked_heroes::RevokedHeroes;
 pub use verifier::{Claims, LEEWAY, TokenRejection, Verifier};
 
 use galley_launch::{Hangups, SecretArguments};

@@ -264,6 +264,13 @@ impl Hub {
         }
     }
 
+    /// Closes every socket and event stream of a hero that was deleted.
+    pub fn dismiss(&self, hero_id: HeroId) {
+        for shard in self.shards_of(hero_id) {
+            shard.outboxes().iter().for_each(|outbox| outbox.dismiss());
+        }
+    }
+
     #[must_use]
     pub fn count(&self) -> usize {
         self.0.crowds.iter().map(|crowd| crowd.sockets).sum()

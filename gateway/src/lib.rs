@@ -8,6 +8,7 @@ pub mod auth;
 mod batcher;
 mod commands;
 mod dashboard;
+mod deleted_heroes;
 mod feed;
 mod framing;
 mod gateway_config;
@@ -49,7 +50,9 @@ use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use auth::RevokedHeroes;
 use commands::Commands;
+use deleted_heroes::DeletedHeroes;
 pub use gateway_config::{Auth, GatewayConfig};
 use http::OpenConnections;
 use hub::Hub;
@@ -100,7 +103,9 @@ impl Gateway {
         store: Arc<dyn Store>,
         bus: SharedBus,
     ) -> Result<Self, BindError> {
-        let (verifier, origins) = (config.verifier()?, config.origins()?);
+        let revoked = RevokedHeroes::default();
+        let verifier = config.verifier()?.map(|verifier| verifier.refusing(revoked.clone()));
+        let origins = config.origins()?;
         let (hosts, entrance) = (config.hosts()?, Arc::new(config.entrance()?));
         let listener = Listener::bind(&config.listen, config.reuse_port)?;
         metrics::install();
@@ -120,6 +125,7 @@ impl Gateway {
         let state = AppState::from(Parts {
             config,
             verifier,
+            revoked,
             origins,
             hosts,
             entrance,
@@ -159,6 +165,10 @@ impl Gateway {
         if let Ok(safe) = state.commands.store().present().await {
             state.hub.advance(safe);
         }
+        let mut deleted = DeletedHeroes::new(state.clone());
+        deleted.read().await;
+        supervisor
+            .supervise(StopOrder::Second, "reader of deleted heroes", |stop| deleted.follow(stop));
         supervisor.supervise(StopOrder::Second, "subscriber of updates", |stop| {
             let store = Arc::clone(state.commands.store());
             subscriber::listen(

@@ -1,4 +1,4 @@
-//! Counts the refused callers by cause. The log gets at most one line per cause and minute, however
+//! Counts the refused callers by cause. The log gets at most one line per cause and second, however
 //! many callers try.
 
 use galley_bus::LogLimiter;
@@ -26,7 +26,7 @@ pub enum Cause {
 pub struct Refusals([LogLimiter; Cause::COUNT]);
 
 impl Refusals {
-    /// Counts one refusal, and logs it unless one of this cause was logged within a minute.
+    /// Counts one refusal, and logs it unless one of this cause was logged within a second.
     pub fn count(&self, cause: Cause) {
         ::metrics::counter!(metrics::REFUSALS, "cause" => cause.word()).increment(1);
         if let Some(more) = self.0[cause.index()].now() {
@@ -40,7 +40,7 @@ impl Refusals {
 }
 
 impl Cause {
-    const COUNT: usize = 11;
+    const COUNT: usize = 12;
 
     const fn word(self) -> &'static str {
         match self {
@@ -67,6 +67,7 @@ impl Cause {
             Self::AuthTimeout => 8,
             Self::Unproven => 9,
             Self::Host => 10,
+            Self::Token(TokenRejection::HeroGone) => 11,
         }
     }
 }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::auth::Verifier;
+use crate::auth::{RevokedHeroes, Verifier};
 use crate::commands::Commands;
 use crate::gateway_config::GatewayConfig;
 use crate::http::entrance::Entrance;
@@ -45,6 +45,8 @@ pub struct Parts {
     pub config: GatewayConfig,
     /// `None` without authentication.
     pub verifier: Option<Verifier>,
+    /// The heroes that were deleted, as far as this gateway knows.
+    pub revoked: RevokedHeroes,
     pub origins: Origins,
     /// The names that it answers to.
     pub hosts: AllowedHosts,

@@ -1,5 +1,7 @@
 //! The interface of the store, one trait per area. [`Menu`](crate::Menu) is the fifth area.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use galley_protocol::frame::{Page, Totals};
 use galley_protocol::{
@@ -38,6 +40,9 @@ pub trait Reading {
     async fn totals(&self) -> Result<Totals>;
     /// Counts the orders of a hero that have not ended, up to `at_most`.
     async fn open_orders(&self, hero_id: HeroId, at_most: usize) -> Result<usize>;
+    /// Reads the heroes that were deleted within this time, by the clock of the database; `None` for
+    /// all that ever were.
+    async fn deleted_heroes(&self, within: Option<Duration>) -> Result<Vec<HeroId>>;
     /// Reads a snapshot for each request (`None` for an unknown hero): up to
     /// [`MAX_ACTIVE`](crate::MAX_ACTIVE) active orders, and with a cursor also the orders that
     /// ended or were deleted since, up to [`MAX_RESUMED`](crate::MAX_RESUMED).

@@ -52,6 +52,7 @@ mod foreign_hosts;
 mod forwarded_callers;
 mod gateways;
 mod generated_clients;
+mod gone_heroes;
 mod heartbeats;
 mod hostile;
 mod idempotency;

@@ -19,6 +19,8 @@ use serde::de::DeserializeOwned;
 use sha2::Sha256;
 use thiserror::Error;
 
+use super::RevokedHeroes;
+
 /// Tolerance for clocks that differ, in seconds. A token is valid this long before its `nbf` and
 /// after its `exp`.
 pub const LEEWAY: u64 = 2;
@@ -55,26 +57,38 @@ pub enum TokenRejection {
     /// It is not valid yet.
     #[error("the token is not valid yet")]
     NotYet,
+    /// Its hero was deleted.
+    #[error("the hero of this token was deleted")]
+    HeroGone,
 }
 
 /// Checks the signature and the claims of tokens. Its clones share the secret.
 #[derive(Clone)]
-pub struct Verifier(Arc<RwLock<Hmac<Sha256>>>);
+pub struct Verifier {
+    key: Arc<RwLock<Hmac<Sha256>>>,
+    revoked: RevokedHeroes,
+}
 
 impl Verifier {
     /// A verifier of tokens signed with this secret.
     #[must_use]
     pub fn new(secret: &Secret) -> Self {
-        Self(Arc::new(RwLock::new(keyed(secret))))
+        Self { key: Arc::new(RwLock::new(keyed(secret))), revoked: RevokedHeroes::default() }
+    }
+
+    /// Also refuses the tokens of these heroes.
+    #[must_use]
+    pub fn refusing(self, revoked: RevokedHeroes) -> Self {
+        Self { revoked, ..self }
     }
 
     /// Checks further tokens with this secret. Sockets that are open stay open.
     pub fn replace(&self, secret: &Secret) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = keyed(secret);
+        *self.key.write().unwrap_or_else(PoisonError::into_inner) = keyed(secret);
     }
 
     fn mac(&self) -> Hmac<Sha256> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.key.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Returns the claims of a token.
@@ -82,7 +96,11 @@ impl Verifier {
     /// # Errors
     /// The reason for refusing the token.
     pub fn verify(&self, token: &str) -> Result<Claims, TokenRejection> {
-        self.verify_at(token, now())
+        let claims = self.verify_at(token, now())?;
+        match claims.who {
+            Who::Hero(id) if self.revoked.contain(id) => Err(TokenRejection::HeroGone),
+            Who::Hero(_) | Who::Staff => Ok(claims),
+        }
     }
 
     fn verify_at(&self, token: &str, now: u64) -> Result<Claims, TokenRejection> {
@@ -146,6 +164,7 @@ impl TokenRejection {
             Self::Claims => "bad-claims",
             Self::Expired => "expired-token",
             Self::NotYet => "early-token",
+            Self::HeroGone => "hero-gone",
         }
     }
 }

@@ -56,6 +56,8 @@ pub enum Out {
     /// Send the notice that the token is about to expire.
     Expiring,
     Expired,
+    /// The hero was deleted: close.
+    HeroGone,
 }
 
 /// The outgoing queue of one socket.
@@ -237,7 +239,14 @@ impl Outbox {
     pub fn good_until(&self, expires: u64) {
         let mut waiting = self.lock();
         self.expiry.set_token(expires);
-        waiting.token = TokenNotice::Good;
+        waiting.token.renew();
+    }
+
+    /// Makes the session close the socket, because its hero was deleted.
+    pub fn dismiss(&self) {
+        let mut waiting = self.lock();
+        waiting.token = TokenNotice::HeroGone;
+        wake(waiting);
     }
 
     /// Announces the expiry of the peer's token a minute ahead, and closes the socket at the
@@ -375,6 +384,9 @@ impl OutboxState {
     fn urgent(&mut self) -> Option<Out> {
         if self.doubt == Doubt::Abandoned {
             return Some(Out::Abandon);
+        }
+        if self.token == TokenNotice::HeroGone {
+            return Some(Out::HeroGone);
         }
         if self.token == TokenNotice::Expired {
             return Some(Out::Expired);

@@ -76,11 +76,11 @@ pub async fn run_events(
 ) {
     let closed = follow(stream, welcome, &mut wire).await;
     closed.count();
-    // After a restart or an expired token the peer still reads, and the body just ends. Any other
-    // connection may be stuck and would never reach the end of the body, so it is cut.
-    if !matches!(closed, Closed::With(CloseCode::Restart | CloseCode::TokenExpired))
-        && !wire.is_gone()
-    {
+    // After a restart, an expired token or the deletion of its hero the peer still reads, and the
+    // body just ends. Any other connection may be stuck and would never reach the end of the body,
+    // so it is cut.
+    let ends = [CloseCode::Restart, CloseCode::TokenExpired, CloseCode::Policy];
+    if !ends.map(Closed::With).contains(&closed) && !wire.is_gone() {
         cut.cancel();
     }
 }

@@ -10,6 +10,8 @@
 //! ids are compared. Otherwise the planner scans all orders by id until it has found enough
 //! deletions.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use galley_protocol::frame::{Page, Totals};
 use galley_protocol::{
@@ -138,6 +140,18 @@ impl Reading for Postgres {
             .bind(limit(at_most))
         });
         Ok(only(&rows.await?, |row| parse::<i64, usize>(row, "open"))?.unwrap_or_default())
+    }
+
+    async fn deleted_heroes(&self, within: Option<Duration>) -> Result<Vec<HeroId>> {
+        let seconds = within.map(|within| within.as_secs_f64());
+        let rows = self.read(|| {
+            sqlx::query(
+                "/* deleted_heroes */ select id from heroes
+                 where deleted_time > coalesce(now() - make_interval(secs => $1), '-infinity')",
+            )
+            .bind(seconds)
+        });
+        rows.await?.iter().map(|row| parse::<i64, HeroId>(row, "id")).collect()
     }
 
     async fn snapshots(&self, requests: &[SnapshotRequest]) -> Result<Vec<Option<Snapshot>>> {

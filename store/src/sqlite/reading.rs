@@ -5,6 +5,8 @@
 //! because orders below the low watermark can still be deleted. The statements name these indexes.
 //! Otherwise the planner scans all orders by id until it has found enough deletions.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use galley_protocol::frame::{Page, Totals};
 use galley_protocol::{
@@ -117,6 +119,18 @@ impl Reading for Sqlite {
         let ask = ask.bind(hero_id.get()).bind(self.low_watermark.get().get());
         let rows = self.read(ask.bind(limit(at_most))).await?;
         Ok(only(&rows, |row| parse::<i64, usize>(row, "open"))?.unwrap_or_default())
+    }
+
+    async fn deleted_heroes(&self, within: Option<Duration>) -> Result<Vec<HeroId>> {
+        let since = within.map_or(i64::MIN, |within| {
+            now().saturating_sub(i64::try_from(within.as_millis()).unwrap_or(i64::MAX))
+        });
+        let ask = sqlx::query("/* deleted_heroes */ select id from heroes where deleted_time > ?1");
+        self.read(ask.bind(since))
+            .await?
+            .iter()
+            .map(|row| parse::<i64, HeroId>(row, "id"))
+            .collect()
     }
 
     async fn snapshots(&self, requests: &[SnapshotRequest]) -> Result<Vec<Option<Snapshot>>> {

@@ -386,6 +386,9 @@ impl Reading for Shelf {
     async fn open_orders(&self, _: HeroId, _: usize) -> Result<usize> {
         unimplemented!("a worker does not ask this")
     }
+    async fn deleted_heroes(&self, _: Option<Duration>) -> Result<Vec<HeroId>> {
+        unimplemented!("a worker does not ask this")
+    }
     async fn snapshots(&self, _: &[SnapshotRequest]) -> Result<Vec<Option<Snapshot>>> {
         unimplemented!("a worker does not ask this")
     }

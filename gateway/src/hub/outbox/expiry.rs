@@ -64,12 +64,15 @@ pub enum TokenNotice {
     Expiring,
     Announced,
     Expired,
+    /// The hero of the token was deleted. No other token of it is valid.
+    HeroGone,
 }
 
 impl TokenNotice {
     /// Updates the state for the time left. Returns true if the session has something to do.
     pub fn advance(&mut self, left: Duration) -> bool {
         *self = match *self {
+            Self::HeroGone => return false,
             _ if left.is_zero() => Self::Expired,
             Self::Good if left <= ANNOUNCED => Self::Expiring,
             Self::Good | Self::Expiring | Self::Announced | Self::Expired => return false,
@@ -77,8 +80,15 @@ impl TokenNotice {
         true
     }
 
+    /// Notes a new token.
+    pub fn renew(&mut self) {
+        if *self != Self::HeroGone {
+            *self = Self::Good;
+        }
+    }
+
     pub fn is_due(self) -> bool {
-        matches!(self, Self::Expiring | Self::Expired)
+        matches!(self, Self::Expiring | Self::Expired | Self::HeroGone)
     }
 
     /// Returns true if the expiry must be announced. It counts as announced from now on.
@@ -123,6 +133,14 @@ mod tests {
             assert!(!notice.take_announcement());
         }
         assert_eq!(notice, TokenNotice::Expired);
+    }
+
+    #[test]
+    fn nothing_follows_the_deletion_of_the_hero() {
+        let mut notice = TokenNotice::HeroGone;
+        notice.renew();
+        assert!(!notice.advance(Duration::ZERO) && !notice.take_announcement());
+        assert!(notice.is_due() && notice == TokenNotice::HeroGone);
     }
 
     #[test]

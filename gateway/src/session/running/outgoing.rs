@@ -194,6 +194,7 @@ impl Stream {
                 send_frame(wire, WireFrame::from(&ServerFrame::Expiring { after_ms })).await
             }
             Out::Expired => Err(Closed::With(CloseCode::TokenExpired)),
+            Out::HeroGone => Err(Closed::With(CloseCode::Policy)),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The secret that signs and checks tokens. It never appears in the help, in errors or in `Debug`
 //! output.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -12,11 +13,27 @@ const LEAST: usize = 32;
 /// Maximum size of the file in bytes. No key is that long: a larger file is a mistake.
 const MOST: u64 = 4_096;
 
+/// Maximum length of a pattern whose repetition is no secret.
+const PATTERN: usize = 12;
+/// Minimum number of different bytes. Random digits of base 16 have twice as many.
+const DIFFERENT: usize = 6;
+/// Words of placeholders in documents and examples, without what separates them.
+const EXAMPLES: [&str; 8] = [
+    "chooseyourown",
+    "changeme",
+    "replaceme",
+    "yoursecret",
+    "examplesecret",
+    "atleast32bytes",
+    "headc48devurandom",
+    "supersecret",
+];
+
 /// Where the secret is.
 #[derive(Args, Clone, Debug)]
 #[group(id = "secret")]
 pub struct SecretArguments {
-    /// The secret of the tokens (HS256), at least 32 bytes; other users of the machine may see it
+    /// The secret of the tokens (HS256), at least 32 bytes that nobody guesses; other users of the machine may see it
     /// among the arguments, so set the variable or name a file
     #[arg(long, env = "GALLEY_JWT_SECRET", value_name = "SECRET", hide_env_values = true)]
     pub jwt_secret: Option<Hidden>,
@@ -75,8 +92,25 @@ impl SecretArguments {
         if secret.len() < LEAST {
             return Err(format!("the secret of the tokens must have at least {LEAST} bytes"));
         }
+        if is_weak(&secret) {
+            return Err("the secret of the tokens can be guessed: it repeats a few characters, or stands in \
+                        the documents; make one with `head -c 48 /dev/urandom | base64`"
+                .to_owned());
+        }
         Ok(Some(Secret(secret)))
     }
+}
+
+/// Returns true for a secret that somebody would guess: a pattern of at most [`PATTERN`] bytes
+/// again and again, a few different characters, or words of examples.
+fn is_weak(secret: &[u8]) -> bool {
+    let repeats = |length| secret.iter().skip(length).eq(&secret[..secret.len() - length]);
+    let different = secret.iter().collect::<BTreeSet<_>>().len();
+    let lower = String::from_utf8_lossy(secret).to_lowercase();
+    let plain: String = lower.chars().filter(|letter| letter.is_alphanumeric()).collect();
+    (1..=PATTERN).any(repeats)
+        || different < DIFFERENT
+        || EXAMPLES.iter().any(|example| plain.contains(example))
 }
 
 impl Secret {
@@ -136,6 +170,26 @@ mod tests {
         ] {
             let error = read(text, file).expect_err("a wrong secret");
             assert!(error.contains(part) && !error.contains("0123"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_secret_that_can_be_guessed_is_none() {
+        for weak in [
+            "a".repeat(32),
+            "ab".repeat(40),
+            "password".repeat(5),
+            "0123456789".repeat(4) + "01",
+            "aaabbbcccdddeee".repeat(3),
+            "change-me change_me please, it is long".to_owned(),
+            "$(head -c 48 /dev/urandom | base64)".to_owned(),
+            "CHOOSE-YOUR-OWN-of-at-least-32-bytes".to_owned(),
+        ] {
+            let error = read(Some(&weak), None).expect_err("a weak secret");
+            assert!(error.contains("guessed") && !error.contains(&weak), "{error}");
+        }
+        for good in [LONG, "a secret of the tests, never of anybody else"] {
+            assert!(read(Some(good), None).is_ok(), "{good}");
         }
     }
 }

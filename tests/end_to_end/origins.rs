@@ -75,6 +75,34 @@ async fn a_page_of_another_origin_is_refused_before_anything_is_done(stack: Stac
     assert_eq!(client.metric("galley_sockets").await, 0);
 }
 
+#[tokio::test]
+async fn what_a_page_of_another_site_causes_without_an_origin_is_refused_without_tokens() {
+    let (_stack, client, hero, _) = TestStack::embedded().start_with_hero_and_meal().await;
+    let from = |call: galley_tests::test_client::Call, site: &str, mode: &str| {
+        call.header("Sec-Fetch-Site", site).header("Sec-Fetch-Mode", mode)
+    };
+    for call in [
+        client.get("/meals"),
+        client.get("/"),
+        client.get(&format!("/heroes/{hero}/events")),
+        client.delete(&format!("/heroes/{hero}")),
+    ] {
+        from(call, "cross-site", "no-cors").await.problem(403, "forbidden");
+    }
+    let form = client.call(Method::POST, "/orders/1/cancel");
+    from(form, "cross-site", "navigate").await.problem(403, "forbidden");
+    for (site, mode) in
+        [("cross-site", "navigate"), ("same-origin", "no-cors"), ("none", "navigate")]
+    {
+        assert_eq!(from(client.get("/"), site, mode).await.status, 200, "{site} {mode}");
+    }
+    let own = from(client.get("/meals"), "cross-site", "cors").header("Origin", client.base());
+    assert_eq!(own.await.status, 200);
+    let (_stack, guarded, ..) =
+        TestStack::embedded().with_tokens().start_with_hero_and_meal().await;
+    assert_eq!(from(guarded.get("/meals"), "cross-site", "no-cors").await.status, 200);
+}
+
 on_both_deployments!(a_listed_page_may_do_everything);
 async fn a_listed_page_may_do_everything(stack: StackBuilder) {
     let listed = format!(" {LISTED} ,http://localhost:5173,");

@@ -1,6 +1,7 @@
 //! Logs, metrics, errors and help contain no secrets, and the log records refusals.
 
 use std::fmt::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Instant;
 
 use galley_tests::command_output::run;
@@ -87,6 +88,33 @@ async fn no_secret_is_told_anywhere() {
     {
         let line = said.lines().find(|line| line.contains(&secret));
         assert!(line.is_none(), "{secret} is told: {line:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_can_be_guessed_ends_the_start() {
+    for weak in
+        ["a".repeat(40), "secret-1".repeat(5), "change-me-to-something-longer-please".into()]
+    {
+        let settings = [("GALLEY_JWT_SECRET", weak.as_str()), ("DATABASE_URL", "sqlite://x/y.db")];
+        for arguments in [&["--auth", "jwt"][..], &["token", "--staff"]] {
+            let said = run("galley", arguments, &settings).await;
+            assert!(said.code == 2 && said.stderr.contains("can be guessed"), "{said:?}");
+            assert!(said.stderr.lines().count() == 1 && !said.stderr.contains(&weak), "{said:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_files_of_an_embedded_database_are_their_owner_s_alone() {
+    let stack = TestStack::embedded().start().await;
+    let backup = stack.folder().join("backup.db");
+    let arguments = ["backup", backup.to_str().expect("UTF-8")];
+    let said = run("galley", &arguments, &[("DATABASE_URL", stack.database_url())]).await;
+    assert_eq!(said.code, 0, "{said:?}");
+    for name in ["galley.db", "galley.db-wal", "galley.db-shm", "galley.db.lock", "backup.db"] {
+        let file = std::fs::metadata(stack.folder().join(name)).expect("a file");
+        assert_eq!(file.permissions().mode() & 0o777, 0o600, "{name}");
     }
 }
 

@@ -30,6 +30,7 @@ const EXPOSED: HeaderValue = HeaderValue::from_static(
 /// at most.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("7200");
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 
 #[derive(Clone, Debug, Default)]
 pub struct Origins(Vec<String>);
@@ -92,6 +93,14 @@ fn is_own(origin: &str, Outside { scheme, host, .. }: &Outside) -> bool {
         && scheme.is_none_or(|scheme| scheme == page)
 }
 
+/// Returns true if a page of another site caused the request, as the browser says, and not by a link
+/// that a person followed. A browser sends no `Origin` with the pictures and scripts of a page.
+pub fn is_cross_site(method: &Method, headers: &HeaderMap) -> bool {
+    let says = |name, word| headers.get_all(name).iter().any(|line| line == word);
+    let is_link = method == Method::GET && says(FETCH_MODE, "navigate");
+    says(FETCH_SITE, "cross-site") && !is_link
+}
+
 /// Returns the answer to a CORS preflight of a listed page; `None` for any other request.
 pub fn preflight(request: &Parts) -> Option<Response> {
     let asks = request.method == Method::OPTIONS
@@ -150,10 +159,10 @@ fn is_origin(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::Request;
+    use axum::http::{Method, Request};
     use galley_launch::Transport;
 
-    use super::{From, Origins};
+    use super::{From, Origins, is_cross_site};
     use crate::http::TrustedProxies;
     use crate::http::entrance::{Entrance, Outside};
 
@@ -236,6 +245,20 @@ mod tests {
             From::Elsewhere,
             "no host to compare with"
         );
+    }
+
+    #[test]
+    fn what_another_site_causes_is_known_and_a_link_is_none_of_it() {
+        let judge = |method: Method, site: &str, mode: &str| {
+            let request = Request::get("/").header("sec-fetch-site", site);
+            let request = request.header("sec-fetch-mode", mode).body(()).expect("a request");
+            is_cross_site(&method, request.headers())
+        };
+        assert!(judge(Method::GET, "cross-site", "no-cors"));
+        assert!(judge(Method::POST, "cross-site", "navigate"), "a form");
+        assert!(!judge(Method::GET, "cross-site", "navigate"));
+        assert!(!judge(Method::POST, "same-origin", "cors"));
+        assert!(!judge(Method::GET, "none", "no-cors"));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use galley_protocol::{Problem, ProblemType};
 use super::{MAX_SHOWN, Refusal};
 use crate::http::base_path::{HEALTH_CHECKS, Place};
 use crate::http::entrance::Outside;
-use crate::http::origin::{From, allow, preflight};
+use crate::http::origin::{From, allow, is_cross_site, preflight};
 use crate::refusals::Cause;
 use crate::state::AppState;
 
@@ -76,7 +76,11 @@ fn check(state: &AppState, request: &Request) -> Result<From, Problem> {
         return Err(Problem::new(ProblemType::MisdirectedRequest).with_detail(OTHER_HOST));
     }
     let from = state.origins.of(outside, request.headers());
-    if from == From::Elsewhere {
+    // With tokens, a page without one can do nothing.
+    let is_foreign = from == From::Nowhere
+        && state.verifier.is_none()
+        && is_cross_site(request.method(), request.headers());
+    if from == From::Elsewhere || is_foreign {
         state.refusals.count(Cause::Origin);
         return Err(Problem::new(ProblemType::Forbidden).with_detail(OTHER_ORIGIN));
     }

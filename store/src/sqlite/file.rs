@@ -2,7 +2,7 @@
 //! to be still at its path.
 
 use std::fs::{File, OpenOptions, TryLockError, metadata};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use sqlx::migrate::Migrate as _;
@@ -14,13 +14,17 @@ use super::statements::refusal;
 use crate::migrations::failure;
 use crate::{Result, StoreConnectError, StoreError, Trouble};
 
+/// The mode of a new file: only its owner may read and write it. `SQLite` gives `-wal` and `-shm` the
+/// mode of the database.
+const OWN: u32 = 0o600;
+
 /// The suffixes of the files that make up an open database.
 pub(super) const PARTS: [&str; 3] = ["", "-wal", "-shm"];
 
 /// Locks the database against other processes that would serve it. Its folder must exist.
 pub(super) fn lock(path: &Path) -> Result<File, StoreConnectError> {
     let beside = beside(path, ".lock");
-    let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&beside);
+    let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(OWN).open(&beside);
     let lock = lock.map_err(|error| refused_file(&beside, &error))?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
@@ -47,6 +51,10 @@ pub(super) async fn create_or_check(
             "{0}-wal is there without what it belongs to, {0}",
             path.display()
         )));
+    }
+    if is_new {
+        let made = OpenOptions::new().create(true).append(true).mode(OWN).open(path);
+        made.map_err(|error| refused_file(path, &error))?;
     }
     let options = options.clone().create_if_missing(is_new);
     let options = if is_new { options.journal_mode(SqliteJournalMode::Delete) } else { options };

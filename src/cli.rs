@@ -10,7 +10,6 @@ mod completions;
 mod doctor_command;
 mod error;
 mod exit;
-mod harmless;
 mod health_command;
 mod hero_commands;
 mod link;

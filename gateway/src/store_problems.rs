@@ -1,5 +1,6 @@
 //! The problems that clients get for errors of the store.
 
+use galley_bus::LogLimiter;
 use galley_protocol::{Hero, HeroId, OrderId, Problem, ProblemType, Resource};
 use galley_store::StoreError;
 
@@ -52,7 +53,10 @@ pub fn problem(error: &StoreError) -> Problem {
                 .with_retry_after(RETRY_AFTER_MS)
         }
         StoreError::Failed(_) => {
-            tracing::error!(%error, "answered 500");
+            static LIMIT: LogLimiter = LogLimiter::new();
+            if let Some(more) = LIMIT.now() {
+                tracing::error!(%error, more, "answered 500; `more` others since the last such line");
+            }
             Problem::new(ProblemType::Internal)
         }
     }

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::io::{Write as _, stderr};
 use std::process::ExitCode;
 
+use galley_protocol::harmless::harmless;
 use thiserror::Error;
 
 /// The reason why a program ended before it was done. `Display` is one line for people.
@@ -47,20 +48,16 @@ impl Failure {
         failure.code().into()
     }
 
-    /// Returns the line with the reason; `None` after a request to stop.
+    /// Returns the line with the reason; `None` after a request to stop. A cause may contain line
+    /// breaks, and texts of others.
     pub(crate) fn line(&self) -> Option<String> {
-        (*self != Self::Stopped).then(|| format!("error: {}", one_line(&self.to_string())))
+        (*self != Self::Stopped).then(|| format!("error: {}", harmless(&self.to_string())))
     }
-}
-
-/// Joins a text into one line, because a cause may contain line breaks.
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Failure, one_line};
+    use super::Failure;
 
     #[test]
     fn each_end_has_its_exit_code() {
@@ -71,9 +68,7 @@ mod tests {
 
     #[test]
     fn a_failure_is_one_line() {
-        assert_eq!(
-            one_line("the database refused:\n  no\tspace"),
-            "the database refused: no space"
-        );
+        let failure = Failure::failed("the database refused:\n  no\tspace\u{202e}");
+        assert_eq!(failure.line().as_deref(), Some("error: the database refused: no space·"));
     }
 }

@@ -8,6 +8,7 @@ use std::process::exit;
 
 use clap::builder::Resettable;
 use clap::{Arg, ArgMatches, Command, Error, Parser};
+use galley_protocol::harmless::harmless_line;
 
 use crate::Failure;
 use crate::log::say_in_json;
@@ -103,7 +104,7 @@ pub fn one_line<C: Parser>(error: &Error) -> String {
     let line = lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
     let mut command = C::command();
     command.build();
-    name_variables(&command, line)
+    harmless_line(&name_variables(&command, line)).into_owned()
 }
 
 fn name_variables(command: &Command, mut line: String) -> String {

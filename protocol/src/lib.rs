@@ -13,6 +13,7 @@ pub mod command;
 pub mod cursor;
 pub mod fields;
 pub mod frame;
+pub mod harmless;
 pub mod hero;
 pub mod id;
 pub mod jwt;

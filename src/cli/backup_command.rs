@@ -5,10 +5,10 @@ use std::process::ExitCode;
 
 use clap::Args;
 use galley_launch::{Failure, LogConfig};
+use galley_protocol::harmless::harmless;
 use galley_store::{BackupError, BackupReport};
 use serde_json::json;
 
-use super::harmless::harmless;
 use super::output;
 
 /// The database to copy, and the file to make.

@@ -4,11 +4,11 @@ use std::fmt::{self, Display};
 use std::process::ExitCode;
 
 use galley_launch::Failure;
+use galley_protocol::harmless::harmless;
 use serde_json::{Value, json};
 
 use super::api_problem::explain;
 use super::exit::Exit;
-use super::harmless::{harmless, harmless_json};
 use super::note::note;
 
 /// The reason why a command ends early, or with another exit code than 0.
@@ -89,11 +89,7 @@ impl CommandError {
     /// Prints the cause on standard error, as one line of text or JSON; returns the exit code.
     pub fn report(&self, json: bool) -> ExitCode {
         if let Self::Because(because) = self {
-            note(&if json {
-                harmless_json(&because.problem.to_string())
-            } else {
-                format!("error: {self}")
-            });
+            note(&if json { because.problem.to_string() } else { format!("error: {self}") });
         }
         self.exit().code().into()
     }

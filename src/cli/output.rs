@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use comfy_table::{Table, presets};
 use galley_protocol::Status;
+use galley_protocol::harmless::{harmless, harmless_json};
 use tokio::io::Interest;
 use tokio::net::unix::pipe::Sender;
 
 use super::error::CommandError;
 use super::exit::Exit;
-use super::harmless::{harmless, harmless_json};
 
 /// Prints JSON, or harmless text, and ends its line.
 pub fn print(text: &str) -> Result<(), CommandError> {

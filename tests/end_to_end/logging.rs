@@ -3,6 +3,7 @@
 
 use std::io::Read as _;
 use std::process::{Child, ChildStderr, Stdio};
+use std::time::Instant;
 
 use futures_util::future::join_all;
 use galley_tests::command_output::run;
@@ -159,15 +160,17 @@ async fn a_log_that_nobody_reads_makes_nobody_wait_and_says_later_what_is_missin
 }
 
 #[tokio::test]
-async fn many_refusals_are_one_line() {
+async fn many_refusals_are_a_line_a_second() {
     let stack = TestStack::embedded().start().await;
     let client = stack.client();
+    let began = Instant::now();
     for _ in 0..200 {
         assert_eq!(client.get("/meals").header("origin", "http://evil.test").await.status, 403);
     }
     assert!(client.metric("galley_refusals_total{cause=\"foreign-origin\"}").await >= 200);
     let log = stack.gateways[0].program.log();
-    assert_eq!(log.matches("turned a caller away").count(), 1, "{log}");
+    let most = usize::try_from(began.elapsed().as_secs()).expect("a short time") + 2;
+    assert!((1..=most).contains(&log.matches("turned a caller away").count()), "{log}");
 }
 
 #[tokio::test]

@@ -78,6 +78,7 @@ mod postgres_away;
 mod preparing;
 mod privacy;
 mod pubsub_cut;
+mod quiet_logs;
 mod racing;
 mod reached_limits;
 mod read_settings;

@@ -63,7 +63,7 @@ impl StreamReader {
             upkeep_at: Instant::now() + timing.upkeep_every,
             troubled: false,
             backoff: Backoff::AWAY,
-            malformed: LogLimiter::default(),
+            malformed: LogLimiter::new(),
         }
     }
 

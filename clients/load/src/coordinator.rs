@@ -9,6 +9,7 @@ use std::io::Write as _;
 use std::time::{Duration, Instant, SystemTime};
 
 use galley_launch::{no_tls, tls_client};
+use galley_protocol::harmless::harmless_line;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::credentials::Credentials;
@@ -49,7 +50,7 @@ pub async fn run(arguments: &LoadArguments) -> Result<Report, LoadFailure> {
         gateway.is_ready().await?;
     }
     if let Some(warning) = system_limits::tracking(settings.connections()) {
-        let _ = writeln!(std::io::stderr(), "warning: {warning}");
+        let _ = writeln!(std::io::stderr(), "warning: {}", harmless_line(&warning));
     }
     let progress = RunProgress::new(settings.sockets + settings.dashboards);
     progress.step(&format!("making {} heroes and {MEALS} meals", settings.heroes));

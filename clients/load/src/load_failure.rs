@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::io::{Write as _, stderr};
 use std::process::ExitCode;
 
+use galley_protocol::harmless::harmless;
 use thiserror::Error;
 
 /// The reason for a non-zero exit code, printed as one line.
@@ -32,7 +33,7 @@ impl LoadFailure {
     /// Prints the failure to standard error and returns the exit code.
     pub fn report(result: Result<(), Self>) -> ExitCode {
         let Err(failure) = result else { return ExitCode::SUCCESS };
-        let _ = writeln!(stderr(), "error: {failure}");
+        let _ = writeln!(stderr(), "error: {}", harmless(&failure.to_string()));
         match failure {
             Self::Failed(_) => 1,
             Self::Usage(_) => 2,

@@ -25,6 +25,7 @@ mod timeline;
 use std::io::{Write as _, stdout};
 use std::process::ExitCode;
 
+use galley_protocol::harmless::harmless_json;
 use load_arguments::LoadArguments;
 use load_failure::LoadFailure;
 use report::{Report, html, table};
@@ -50,8 +51,8 @@ fn coordinate(arguments: &LoadArguments) -> Result<(), LoadFailure> {
             .map_err(|error| LoadFailure::failed(&path.display().to_string(), &error))?;
     }
     let shown = if arguments.json {
-        serde_json::to_string(&report).map_err(|error| LoadFailure::failed("the report", &error))?
-            + "\n"
+        let json = serde_json::to_string(&report);
+        harmless_json(&json.map_err(|error| LoadFailure::failed("the report", &error))?) + "\n"
     } else {
         table::render(&report)
     };

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use galley_bus::LogLimiter;
 use galley_launch::{Accepted, Listener, Transport};
 use hyper::StatusCode;
 use hyper::body::Incoming;
@@ -82,7 +83,7 @@ pub async fn serve(
     };
     let mut upkeep = interval(UPKEEP);
     upkeep.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut pause = ACCEPT_PAUSE.0;
+    let (mut pause, refused) = (ACCEPT_PAUSE.0, LogLimiter::new());
     loop {
         let accepted = tokio::select! {
             biased;
@@ -102,7 +103,9 @@ pub async fn serve(
                 tracing::debug!(%error, "a client left while it was accepted");
             }
             Err(error) => {
-                tracing::warn!(%error, ?pause, "cannot accept connections");
+                if let Some(more) = refused.now() {
+                    tracing::warn!(%error, ?pause, more, "cannot accept connections");
+                }
                 open.make_room();
                 tokio::select! {
                     () = stop.cancelled() => break,

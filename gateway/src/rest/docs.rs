@@ -9,6 +9,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::{Redirect, Response};
 use axum::routing::get;
 use axum::{Extension, Json, Router};
+use galley_bus::LogLimiter;
 use galley_protocol::{Problem, ProblemType, asyncapi};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -150,7 +151,10 @@ impl DocsPage {
 
     fn load(&self, path: &str) -> Result<StaticFile, Problem> {
         let found = utoipa_swagger_ui::serve(path, Arc::clone(&self.config)).map_err(|error| {
-            tracing::error!(%error, path, "cannot show the page of the documentation");
+            static LIMIT: LogLimiter = LogLimiter::new();
+            if let Some(more) = LIMIT.now() {
+                tracing::error!(%error, path, more, "cannot show the page of the documentation");
+            }
             Problem::new(ProblemType::Internal)
         })?;
         let file = found.ok_or_else(|| not_found("there is no such file"))?;

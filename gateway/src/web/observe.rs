@@ -1,6 +1,5 @@
 //! The id of each request, its line in the log, its count and its latency.
 
-use std::sync::LazyLock;
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request};
@@ -24,7 +23,7 @@ const UNMATCHED: &str = "unmatched";
 
 /// Limits the lines about failures in the log: they are counted in the metrics and answered with
 /// their reason, so that one line for many is enough.
-static FAILURES: LazyLock<LogLimiter> = LazyLock::new(LogLimiter::default);
+static FAILURES: LogLimiter = LogLimiter::new();
 
 /// Runs a request in a span that carries its id, and counts its answer. Logs ids, the caller's
 /// address and the path, never the query, headers or a body.

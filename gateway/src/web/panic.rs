@@ -3,6 +3,7 @@
 use std::any::Any;
 
 use axum::response::{IntoResponse, Response};
+use galley_bus::LogLimiter;
 use galley_protocol::{Problem, ProblemType};
 
 use super::Refusal;
@@ -15,7 +16,10 @@ pub fn answer(panic: Box<dyn Any + Send>) -> Response {
         .map(String::as_str)
         .or_else(|| panic.downcast_ref::<&str>().copied())
         .unwrap_or("nothing that can be shown");
-    tracing::error!(said, "a handler panicked");
+    static LIMIT: LogLimiter = LogLimiter::new();
+    if let Some(more) = LIMIT.now() {
+        tracing::error!(said, more, "a handler panicked; `more` others since the last such line");
+    }
     Refusal(Problem::new(ProblemType::Internal)).into_response()
 }
 

@@ -7,12 +7,14 @@
 //! `tracing-appender` prints to standard output while a program ends, which must not happen here:
 //! that output may be closed or contain data.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use galley_protocol::harmless::harmless_line;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// Maximum bytes in the queue; beyond it, lines are dropped and counted.
@@ -73,13 +75,14 @@ impl LogQueue {
     }
 
     fn put(&self, line: &[u8]) {
+        let line = clean(line);
         let mut waiting = self.waiting();
         if waiting.bytes + line.len() > MAX_BYTES {
             drop(waiting);
             return self.lose();
         }
         waiting.bytes += line.len();
-        waiting.lines.push_back(line.to_vec());
+        waiting.lines.push_back(line.into_owned());
         drop(waiting);
         self.0.filled.notify_one();
     }
@@ -132,6 +135,17 @@ impl LogQueue {
     }
 }
 
+/// Escapes whatever a terminal would interpret, line breaks within the line included. All lines of
+/// the log pass here.
+fn clean(line: &[u8]) -> Cow<'_, [u8]> {
+    let (text, end) = line.strip_suffix(b"\n").map_or((line, ""), |text| (text, "\n"));
+    if text.iter().all(|byte| matches!(byte, b' '..=b'~')) {
+        return line.into();
+    }
+    let text = String::from_utf8_lossy(text);
+    format!("{}{end}", harmless_line(&text)).into_bytes().into()
+}
+
 impl Write for LogQueue {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.put(line);
@@ -157,7 +171,7 @@ mod tests {
     use std::sync::mpsc::{Receiver, Sender, channel};
     use std::time::Duration;
 
-    use super::{LogQueue, MAX_BYTES};
+    use super::{LogQueue, MAX_BYTES, clean};
 
     const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -195,6 +209,14 @@ mod tests {
         drop(ends);
         queue.drain(PATIENCE);
         assert_eq!(writes.try_iter().count(), 1, "the one that waited");
+    }
+
+    #[test]
+    fn no_line_becomes_two_or_moves_anything() {
+        let json = "{\"path\":\"/\u{9b}2J\u{202e}\u{7f}\"}\n";
+        assert_eq!(&*clean(json.as_bytes()), b"{\"path\":\"/\\u009b2J\\u202e\\u007f\"}\n");
+        assert_eq!(&*clean(b"INFO a\nERROR b\n"), b"INFO a\\u000aERROR b\n");
+        assert_eq!(&*clean(b"plain\n"), b"plain\n");
     }
 
     #[test]

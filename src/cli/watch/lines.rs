@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use galley_protocol::frame::Received;
+use galley_protocol::harmless::harmless;
 use galley_protocol::{Deleted, Order};
 use tokio::sync::mpsc::Receiver;
 
 use crate::cli::api::Remote;
 use crate::cli::client_session::SessionEvent;
 use crate::cli::error::CommandError;
-use crate::cli::harmless::harmless;
 use crate::cli::note::note;
 use crate::cli::output;
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use galley_protocol::harmless::harmless;
 use serde_json::Value;
 
 use super::Report;
@@ -191,5 +192,9 @@ fn plain(value: &Value) -> String {
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    harmless(text)
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }

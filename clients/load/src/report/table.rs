@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use comfy_table::{Cell, CellAlignment, Table, presets};
+use galley_protocol::harmless::harmless;
 use serde_json::Value;
 
 use super::Report;
@@ -54,7 +55,8 @@ pub fn render(report: &Report) -> String {
     if !report.errors.is_empty() {
         add("\nERRORS\n");
         report.errors.iter().for_each(|error| {
-            writeln!(text, "{:>9}  {}", error.count, error.what).expect("memory takes it");
+            writeln!(text, "{:>9}  {}", error.count, harmless(&error.what))
+                .expect("memory takes it");
         });
     }
     text.push('\n');

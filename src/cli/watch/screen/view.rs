@@ -1,5 +1,6 @@
 //! Draws the model. Whatever the size and whoever named the heroes, it stays within its lines.
 
+use galley_protocol::harmless::harmless;
 use galley_protocol::{Order, Status, Timestamp};
 use ratatui::Frame;
 use ratatui::layout::{Alignment, Constraint, Layout, Rect};
@@ -11,7 +12,6 @@ use ratatui::widgets::{Block, Clear, Paragraph, Row, Sparkline, Table};
 use super::filter::word;
 use super::keys::KEYS;
 use super::model::{Link, Model, Typing, first_row};
-use crate::cli::harmless::harmless;
 
 /// Less wide, and words give way to figures.
 const WIDE: u16 = 76;

@@ -1,14 +1,15 @@
-//! Makes foreign text harmless for a terminal.
+//! Makes foreign text harmless for terminals, logs and reports.
 //!
 //! Names and reasons may contain anything: sequences that move the cursor or set the title, marks
 //! that reverse the remainder of the line, line feeds and columns that look like rows, letters with
 //! a hundred accents. The shown text must not leave its place on its line. All foreign text is
-//! passed through here before it is printed on a terminal. JSON is escaped without changing its
+//! passed through here at the edge, just before it is printed. JSON is escaped without changing its
 //! meaning.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use galley_protocol::character::{Forbidden, is_blank, is_format, is_ignorable, is_mark};
+use crate::character::{Forbidden, is_blank, is_format, is_ignorable, is_mark};
 
 /// The replacement of a character that is not shown.
 const HIDDEN: char = '·';
@@ -18,6 +19,7 @@ const MAX_MARKS: usize = 3;
 /// Returns the text on one line: a run of white space becomes one space, control and invisible
 /// characters become `·`, piles of marks are cut. Characters that only join or vary their
 /// neighbours are left out, because terminals disagree about their width.
+#[must_use]
 pub fn harmless(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut marks = 0;
@@ -37,16 +39,35 @@ pub fn harmless(text: &str) -> String {
 }
 
 /// Returns equivalent JSON in which all characters that a terminal would interpret are escaped.
-/// JSON itself requires this only for those of ASCII.
+/// JSON itself requires this only for those of ASCII, except for DEL. Line feeds between values stay.
+#[must_use]
 pub fn harmless_json(json: &str) -> String {
-    let mut shown = String::with_capacity(json.len());
-    for character in json.chars() {
-        if character.is_ascii() || Forbidden::kind(character, false).is_none() {
-            shown.push(character);
-        } else {
+    escaped(json, |character| {
+        (!character.is_ascii() || character == '\u{7f}')
+            && Forbidden::kind(character, false).is_some()
+    })
+}
+
+/// Returns a line of a log, or of any other output, as one line in which all characters that a
+/// terminal would interpret are escaped. A line of JSON stays JSON. Only the escape character stays:
+/// it colours lines, and is escaped within the texts of a line before.
+#[must_use]
+pub fn harmless_line(line: &str) -> Cow<'_, str> {
+    let is_foul =
+        |character: char| character != '\u{1b}' && Forbidden::kind(character, false).is_some();
+    if line.contains(is_foul) { escaped(line, is_foul).into() } else { line.into() }
+}
+
+/// Writes the chosen characters as JSON escapes them.
+fn escaped(text: &str, is_chosen: impl Fn(char) -> bool) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        if is_chosen(character) {
             for unit in character.encode_utf16(&mut [0; 2]) {
                 write!(shown, "\\u{unit:04x}").expect("a String takes whatever is written");
             }
+        } else {
+            shown.push(character);
         }
     }
     shown
@@ -64,7 +85,7 @@ fn is_hidden(character: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{harmless, harmless_json};
+    use super::{harmless, harmless_json, harmless_line};
 
     #[test]
     fn json_means_the_same_and_moves_nothing() {
@@ -72,6 +93,17 @@ mod tests {
         let json = harmless_json(&serde_json::to_string(text).expect("JSON"));
         assert_eq!(json, "\"Zoé \\u009b31m \\u202ex\\udb40\\udc41 👨\u{200d}👩\"");
         assert_eq!(serde_json::from_str::<String>(&json).expect("JSON"), text);
+    }
+
+    #[test]
+    fn a_line_stays_one_line() {
+        assert_eq!(
+            harmless_line("a\nb\r\u{85}c\u{7f}\u{202e}"),
+            "a\\u000ab\\u000d\\u0085c\\u007f\\u202e"
+        );
+        let coloured = "\u{1b}[32mINFO\u{1b}[0m Zoé 👩\u{200d}🚀";
+        assert_eq!(harmless_line(coloured), coloured);
+        assert_eq!(harmless_json("{\"a\":\n\"\u{7f}\"}"), "{\"a\":\n\"\\u007f\"}");
     }
 
     #[test]

@@ -73,6 +73,7 @@ async fn serve(arguments: ServeArguments, stop: CancellationToken) -> Result<(),
         url: arguments.redis_url.clone(),
         tls: arguments.redis_tls.clone().into(),
         namespace: arguments.namespace.namespace.clone(),
+        ..BusConfig::default()
     };
     tell_start(&arguments.database_url, &bus, Some(arguments.gateway.auth.word()))?;
     let patience = arguments.wait.begin(&stop);
@@ -102,7 +103,7 @@ async fn serve_from(
     } else {
         schema(store.as_ref(), patience).await?;
     }
-    let bus = open_bus(bus, patience).await?;
+    let bus = open_bus(bus, store.as_ref(), patience).await?;
     let gateway = Gateway::bind(arguments.gateway, store.clone(), bus.clone())?;
     let worker = Worker::new(arguments.worker, store, bus.clone());
     galley_launch::announce(&gateway.address());

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use galley_protocol::{CursorKey, MessageKeys};
+
 use crate::local::LocalBus;
 use crate::redis::{self, RedisBus, RedisTlsFiles};
 use crate::timing::Timing;
@@ -17,11 +19,19 @@ pub struct BusConfig {
     pub tls: RedisTlsFiles,
     /// The prefix of every key and channel in Redis. Processes that share it work together.
     pub namespace: String,
+    /// The keys that sign messages in Redis, which all processes of a service share.
+    pub keys: MessageKeys,
 }
 
 impl Default for BusConfig {
+    /// A bus within this process. The keys are random: only clones of this configuration share them.
     fn default() -> Self {
-        Self { url: None, tls: RedisTlsFiles::default(), namespace: "galley:v1".to_owned() }
+        Self {
+            url: None,
+            tls: RedisTlsFiles::default(),
+            namespace: "galley:v1".to_owned(),
+            keys: MessageKeys::new(&CursorKey::new(0, &rand::random::<[u8; 32]>())),
+        }
     }
 }
 
@@ -56,7 +66,8 @@ pub async fn connect_with(
     match &config.url {
         None => Ok(Arc::new(LocalBus::default())),
         Some(url) => {
-            Ok(Arc::new(RedisBus::connect(url, &config.tls, &config.namespace, timing).await?))
+            let BusConfig { tls, namespace, keys, .. } = config;
+            Ok(Arc::new(RedisBus::connect(url, tls, namespace, keys.clone(), timing).await?))
         }
     }
 }

@@ -12,12 +12,14 @@
 //! - that a publisher is silent although it is alive according to the database.
 //!
 //! A heartbeat is one line of text: `galley3-beat <publisher> <last number> <published cursor or
-//! ->`. A process that stops in order sends `galley3-bye` instead, and nothing after it. A newer
-//! version may append words, which are passed over, or send a cursor that this one cannot read,
-//! which counts as none.
+//! ->`, and the signature ([`galley_protocol::message_keys`]). A process that stops in order sends
+//! `galley3-bye` instead, and nothing after it. A newer version may insert words before the
+//! signature, which are passed over, or send a cursor that this one cannot read, which counts as
+//! none. While processes of a version live that read no signature, a copy without one precedes it.
 
 use std::time::Duration;
 
+use galley_protocol::update::MAX_NUMBER;
 use galley_protocol::{PublisherId, ResumeCursor};
 
 /// Interval between two heartbeats of a publisher.
@@ -61,6 +63,9 @@ impl Heartbeat {
             _ => return None,
         };
         let (publisher, number) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+        if number > MAX_NUMBER {
+            return None;
+        }
         let cursor = words.next()?.parse().ok();
         Some(Self { publisher, number, published: cursor, leaves })
     }
@@ -70,7 +75,7 @@ impl Heartbeat {
 mod tests {
     use galley_protocol::PublisherId;
 
-    use super::Heartbeat;
+    use super::{Heartbeat, MAX_NUMBER};
     use crate::test_cursor::at;
 
     #[test]
@@ -79,8 +84,8 @@ mod tests {
         let beat = Heartbeat { publisher, number: 0, published: None, leaves: false };
         assert_eq!(beat.encode(), "galley3-beat 7 0 -");
         assert_eq!(Heartbeat::decode(beat.encode().as_bytes()), Some(beat.clone()));
-        let bye = Heartbeat { number: u64::MAX, published: Some(at(9)), leaves: true, ..beat };
-        assert_eq!(bye.encode(), format!("galley3-bye 7 18446744073709551615 {}", at(9)));
+        let bye = Heartbeat { number: MAX_NUMBER, published: Some(at(9)), leaves: true, ..beat };
+        assert_eq!(bye.encode(), format!("galley3-bye 7 281474976710656 {}", at(9)));
         assert_eq!(Heartbeat::decode(bye.encode().as_bytes()), Some(bye));
         for newer in ["galley3-beat 7 0 - more", "galley3-beat 7 0 s1", "galley3-beat 7 0 - "] {
             assert_eq!(Heartbeat::decode(newer.as_bytes()), Some(beat.clone()), "{newer}");
@@ -90,7 +95,7 @@ mod tests {
     #[test]
     fn garbage_is_none() {
         let garbage = b"|\xff|galley3-beat|galley3-beat 7|galley3-beat 7 1|\
-            galley3-beat 0 1 -|galley3-beat 7 -1 -|galley3-bee 7 1 -|\
+            galley3-beat 0 1 -|galley3-beat 7 -1 -|galley3-beat 7 281474976710657 -|galley3-bee 7 1 -|\
             galley3-b\xff 7 1 -|galley3 7 1\n";
         for garbage in garbage.split(|&byte| byte == b'|') {
             assert_eq!(Heartbeat::decode(garbage), None, "{garbage:?}");

@@ -8,6 +8,10 @@
 //!                          the heartbeat of every publisher with its last number there
 //! ```
 //!
+//! Redis is not trusted. Each message on a channel is signed ([`galley_protocol::message_keys`]); one
+//! that is not counts as not received, and what is missing is read from the database. Entries need
+//! no signature: an entry only names an order to look at.
+//!
 //! The braces are a hash tag: the stream and the channel of a shard are in one slot, so that one
 //! pipeline carries the shard's commands. One server has one shard, `{00}`. A cluster has 16, whose
 //! tags spread evenly over the masters ([`redis_names`]); entries are sharded by order id and
@@ -78,7 +82,7 @@ use std::sync::Arc;
 use ::redis::Value;
 use async_trait::async_trait;
 use futures_util::future::{join, join_all, try_join_all};
-use galley_protocol::{IncarnationId, OrderId, PublisherId, ResumeCursor, Update};
+use galley_protocol::{IncarnationId, MessageKeys, OrderId, PublisherId, ResumeCursor, Update};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -117,6 +121,7 @@ impl RedisBus {
         url: &str,
         tls: &RedisTlsFiles,
         namespace: &str,
+        keys: MessageKeys,
         timing: Timing,
     ) -> Result<Self, BusConnectError> {
         let address = RedisAddress::parse(url)?;
@@ -142,7 +147,7 @@ impl RedisBus {
         }
         warn_of_eviction(&links).await;
         let progress = PublishProgress::default();
-        let publisher = Arc::new(RedisPublisher::new(links, names.clone(), progress.clone()));
+        let publisher = Arc::new(RedisPublisher::new(links, names.clone(), keys, progress.clone()));
         let mut of_publisher = Vec::new();
         for shard in names.shards() {
             of_publisher.push(

@@ -67,6 +67,7 @@ impl BackendArguments {
             url: Some(self.redis_url.clone()),
             tls: self.redis_tls.clone().into(),
             namespace: self.namespace.namespace.clone(),
+            ..BusConfig::default()
         }
     }
 
@@ -85,7 +86,8 @@ impl BackendArguments {
         let connections = self.connections.database_connections;
         let store = open_store(&self.database_url, connections, patience).await?;
         schema(store.as_ref(), patience).await?;
-        Ok((store, open_bus(&bus, patience).await?))
+        let bus = open_bus(&bus, store.as_ref(), patience).await?;
+        Ok((store, bus))
     }
 }
 
@@ -159,11 +161,21 @@ pub async fn schema(store: &dyn Store, patience: &Patience) -> Result<(), Failur
     patience.wait_for("the schema", attempt).await
 }
 
-/// Waits for the bus.
+/// Waits for the bus. The store must have its schema: the keys of its messages are there.
 ///
 /// # Errors
 /// [`Failure::Usage`] for an invalid URL, [`Failure::Failed`] if not reachable in time or refused.
-pub async fn open_bus(config: &BusConfig, patience: &Patience) -> Result<SharedBus, Failure> {
+pub async fn open_bus(
+    config: &BusConfig,
+    store: &dyn Store,
+    patience: &Patience,
+) -> Result<SharedBus, Failure> {
+    let keys = store.cursor_keys().messages().clone();
+    try_bus(&BusConfig { keys, ..config.clone() }, patience).await
+}
+
+/// Like [`open_bus`], with the keys of the configuration.
+pub(crate) async fn try_bus(config: &BusConfig, patience: &Patience) -> Result<SharedBus, Failure> {
     use galley_bus::BusConnectError::{BadTls, BadUrl, Refused, Unreachable};
     let attempt = async || {
         galley_bus::connect(config).await.map_err(|error| match error {

@@ -9,12 +9,15 @@ use std::process::ExitCode;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command};
 use galley_bus::BusConfig;
+use galley_protocol::MessageKeys;
+use galley_protocol::harmless::harmless;
 use galley_store::DEFAULT_CONNECTIONS;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
+use crate::backend_arguments::try_bus;
 use crate::secret_files::{file_variable, named_file};
-use crate::{Failure, Patience, WaitConfig, open_bus, open_store, schema};
+use crate::{Failure, Patience, WaitConfig, open_store, schema};
 
 /// The option that only checks.
 #[derive(Args, Clone, Copy, Debug)]
@@ -30,6 +33,10 @@ pub struct CheckConfig {
 pub struct CheckReport {
     settings: Vec<CheckedSetting>,
     dependencies: Vec<CheckedDependency>,
+    /// The keys of messages on the bus, if the database has shown them. Without them the heartbeats
+    /// of this process look forged to others.
+    #[serde(skip)]
+    keys: Option<MessageKeys>,
 }
 
 /// A setting with its value in force.
@@ -79,7 +86,7 @@ impl CheckReport {
             };
             Some(CheckedSetting { name: format!("--{long}"), value, source })
         });
-        Self { settings: settings.collect(), dependencies: Vec::new() }
+        Self { settings: settings.collect(), dependencies: Vec::new(), keys: None }
     }
 
     /// Adds a dependency with its answer: what is well, or what is wrong.
@@ -93,7 +100,7 @@ impl CheckReport {
 
     /// Tries the database once: that it answers, and that its schema is up to date.
     pub async fn try_database(&mut self, url: &str) {
-        let answer = database(url).await.map_err(|failure| failure.to_string());
+        let answer = database(url, &mut self.keys).await.map_err(|failure| failure.to_string());
         self.add("database", answer);
     }
 
@@ -101,7 +108,8 @@ impl CheckReport {
     pub async fn try_bus(&mut self, config: &BusConfig) {
         let answer = async {
             let place = config.place().map_err(|error| error.to_string())?;
-            match open_bus(config, &once()).await {
+            let keys = self.keys.clone().unwrap_or_else(|| config.keys.clone());
+            match try_bus(&BusConfig { keys, ..config.clone() }, &once()).await {
                 Ok(bus) => {
                     crate::leave_bus(&bus).await;
                     Ok(format!("{place} answers"))
@@ -126,12 +134,12 @@ impl CheckReport {
         let width = self.settings.iter().map(|setting| setting.name.len()).max().unwrap_or(0);
         for CheckedSetting { name, value, source } in &self.settings {
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "{name:width$}  {value}  ({source})");
+            let _ = writeln!(text, "{name:width$}  {}  ({source})", harmless(value));
         }
         text.push('\n');
         for CheckedDependency { name, ok, detail } in &self.dependencies {
             let verdict = if *ok { "ok" } else { "FAILED" };
-            let _ = writeln!(text, "{verdict:6}  {name}: {detail}");
+            let _ = writeln!(text, "{verdict:6}  {name}: {}", harmless(detail));
         }
         text
     }
@@ -170,7 +178,7 @@ pub fn check(
     if report.is_well() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-async fn database(url: &str) -> Result<String, Failure> {
+async fn database(url: &str, keys: &mut Option<MessageKeys>) -> Result<String, Failure> {
     let place = galley_store::place(url).map_err(Failure::failed)?;
     if let Some(file) = url.strip_prefix("sqlite://").filter(|file| !Path::new(file).exists()) {
         return Ok(format!("{file} does not exist yet and will be created"));
@@ -178,6 +186,7 @@ async fn database(url: &str) -> Result<String, Failure> {
     let patience = once();
     let store = open_store(url, DEFAULT_CONNECTIONS, &patience).await?;
     let answer = schema(store.as_ref(), &patience).await;
+    *keys = answer.is_ok().then(|| store.cursor_keys().messages().clone());
     crate::close_store(store.as_ref()).await;
     answer.map(|()| format!("{place} answers, and its schema is up to date"))
 }

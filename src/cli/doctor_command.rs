@@ -26,6 +26,7 @@ pub fn run(serve: &ServeArguments, matches: &ArgMatches, remote: Option<Remote>)
             url: serve.redis_url.clone(),
             tls: serve.redis_tls.clone().into(),
             namespace: serve.namespace.namespace.clone(),
+            ..BusConfig::default()
         };
         report.try_bus(&bus).await;
         if let Some(remote) = remote {

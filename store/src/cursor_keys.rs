@@ -3,15 +3,19 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use galley_protocol::{CursorKey, ResumeCursor, SignedCursor};
+use galley_protocol::{CursorKey, MessageKeys, ResumeCursor, SignedCursor};
 use rand::RngExt as _;
 
 /// The length of a key's secret in bytes.
 pub(crate) const SECRET: usize = 32;
 
-/// The keys that sign the cursors of clients. Clones share them.
+/// The keys that sign the cursors of clients, and those derived from them, which sign the messages
+/// on the bus. Clones share them.
 #[derive(Clone, Debug)]
-pub struct CursorKeys(Arc<RwLock<Keys>>);
+pub struct CursorKeys {
+    keys: Arc<RwLock<Keys>>,
+    messages: MessageKeys,
+}
 
 #[derive(Debug)]
 struct Keys {
@@ -32,11 +36,7 @@ pub(crate) struct Earlier {
 impl Default for CursorKeys {
     /// A random key that no other process knows.
     fn default() -> Self {
-        Self(Arc::new(RwLock::new(Keys {
-            newest: random(),
-            earlier: Vec::new(),
-            is_shared: false,
-        })))
+        Self::with(random(), false)
     }
 }
 
@@ -44,23 +44,34 @@ impl CursorKeys {
     /// Builds the keys from one epoch and its secret, without earlier ones.
     #[must_use]
     pub fn of(epoch: u32, secret: &[u8]) -> Self {
-        let newest = CursorKey::new(epoch, secret);
-        Self(Arc::new(RwLock::new(Keys { newest, earlier: Vec::new(), is_shared: true })))
+        Self::with(CursorKey::new(epoch, secret), true)
+    }
+
+    fn with(newest: CursorKey, is_shared: bool) -> Self {
+        let messages = MessageKeys::new(&newest);
+        let keys = Arc::new(RwLock::new(Keys { newest, earlier: Vec::new(), is_shared }));
+        Self { keys, messages }
+    }
+
+    /// The keys that sign the messages on the bus.
+    #[must_use]
+    pub fn messages(&self) -> &MessageKeys {
+        &self.messages
     }
 
     /// Signs a cursor with the newest key.
     #[must_use]
     pub fn sign(&self, cursor: ResumeCursor) -> SignedCursor {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).newest.sign(cursor)
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).newest.sign(cursor)
     }
 
     pub(crate) fn newest(&self) -> u32 {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).newest.epoch()
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).newest.epoch()
     }
 
     /// Verifies a cursor with any key; one of an earlier epoch must not exceed its last position.
     pub(crate) fn read(&self, text: &str) -> Option<ResumeCursor> {
-        let keys = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
         let earlier = || {
             let found = keys
                 .earlier
@@ -72,17 +83,18 @@ impl CursorKeys {
     }
 
     pub(crate) fn know(&self, epoch: u32) -> bool {
-        let keys = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
         keys.newest.epoch() == epoch
             || keys.earlier.iter().any(|earlier| earlier.key.epoch() == epoch)
     }
 
     pub(crate) fn are_shared(&self) -> bool {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).is_shared
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).is_shared
     }
 
     pub(crate) fn set(&self, newest: CursorKey, earlier: Vec<Earlier>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) =
+        self.messages.replace(&newest, earlier.iter().map(|earlier| &earlier.key));
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) =
             Keys { newest, earlier, is_shared: true };
     }
 }

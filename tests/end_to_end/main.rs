@@ -49,6 +49,7 @@ mod fair_callers;
 mod feed_gaps;
 mod flooding_sockets;
 mod foreign_hosts;
+mod forged_messages;
 mod forwarded_callers;
 mod gateways;
 mod generated_clients;

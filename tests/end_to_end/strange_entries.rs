@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use galley_tests::json::id;
 use galley_tests::namespace::{TestNamespace, shared_redis};
-use galley_tests::{TestStack, until};
+use galley_tests::{MessageSigner, TestStack, until};
 use serde_json::json;
 
 /// Everything runs in one process, but on Redis, because a separate worker does not expose its
@@ -56,6 +56,9 @@ async fn messages_of_a_newer_version_are_passed_over_and_false_ones_reach_no_soc
     let (mut stack, client, hero, meal) = stack.start_with_hero_and_meal().await;
     let mut socket = client.connect(hero).await;
     let mut queue = stack.dispatch_queue().await;
+    let signer = MessageSigner::of(stack.database_url()).await;
+    let channel = queue.channel().to_owned();
+    let signed = |message: String| signer.sign(&channel, &message);
 
     let first = id(&client.place(hero, meal).await);
     let mut order = socket.until_status(first, "PENDING").await;
@@ -66,11 +69,13 @@ async fn messages_of_a_newer_version_are_passed_over_and_false_ones_reach_no_soc
     let alien = json!({"type": "thanks", "order": order});
     order["version"] = json!(i32::MAX);
     let endless = json!({"type": "order", "order": order});
-    queue.publish("galley3-census 7 1 -").await;
-    queue
-        .publish(&format!("galley3 2147483647 1 more\n{hero} 7 1 PENDING {now} more {frame}\n"))
-        .await;
-    queue.publish(&format!("galley3 2147483647 2\n{hero} 7 1 PENDING {now} {alien}\n")).await;
+    for message in [
+        "galley3-census 7 1 -".to_owned(),
+        format!("galley3 2147483647 1 more\n{hero} 7 1 PENDING {now} more {frame}\n"),
+        format!("galley3 2147483647 2\n{hero} 7 1 PENDING {now} {alien}\n"),
+    ] {
+        queue.publish(&signed(message)).await;
+    }
     socket.until("the order of the newer message", |frame| frame["order"]["id"] == 7).await;
     stack.gateways[0].program.line("a message of an unknown kind is passed over").await;
     stack.gateways[0].program.line("an update of an unknown type is passed over").await;
@@ -79,7 +84,7 @@ async fn messages_of_a_newer_version_are_passed_over_and_false_ones_reach_no_soc
         (3, format!("{hero} 7 {} PENDING {now}", i32::MAX), endless.to_string()),
         (3, format!("{hero} 8 1 PENDING {now}"), frame.to_string()),
     ] {
-        queue.publish(&format!("galley3 2147483647 {number}\n{words} {frame}\n")).await;
+        queue.publish(&signed(format!("galley3 2147483647 {number}\n{words} {frame}\n"))).await;
     }
 
     let placed = id(&client.place(hero, meal).await);

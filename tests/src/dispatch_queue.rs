@@ -24,6 +24,12 @@ impl DispatchQueue {
         Self { connection, stream: name("orders"), channel: name("updates") }
     }
 
+    /// The channel of updates.
+    #[must_use]
+    pub fn channel(&self) -> &str {
+        &self.channel
+    }
+
     /// Publishes a message on the channel of updates.
     pub async fn publish(&mut self, message: &str) {
         let mut command = redis::cmd("PUBLISH");

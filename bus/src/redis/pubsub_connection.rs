@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use galley_protocol::PublisherId;
+use galley_protocol::{MessageKeys, MessageOrigin, PublisherId};
 use redis::{PushInfo, PushKind, RedisResult, Value};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
@@ -33,6 +33,7 @@ pub(super) struct Listening {
     pub(super) shard: u16,
     /// The publisher of this process.
     pub(super) own: PublisherId,
+    pub(super) keys: MessageKeys,
     pub(super) messages: Arc<PushInbox>,
     /// Changes when the shard may be on another server.
     pub(super) moves: watch::Receiver<()>,
@@ -50,8 +51,11 @@ impl Listening {
     /// Subscribes to the shard. Everything published after this returns is received.
     pub(super) async fn open(&self) -> RedisResult<PubSubConnection> {
         let (cut, beat) = (Arc::new(Notify::new()), Arc::new(Mutex::new(Instant::now())));
+        let channel = self.names.channel(self.shard);
         let listener = PushReceiver {
             own: self.own,
+            keys: self.keys.clone(),
+            channel: channel.clone(),
             shard: self.shard,
             messages: Arc::clone(&self.messages),
             cut: Arc::clone(&cut),
@@ -63,7 +67,6 @@ impl Listening {
         };
         let slot = self.names.slot(self.shard);
         let mut connection = self.nodes.connect_listening(slot, PATIENCE, on_push).await?;
-        let channel = self.names.channel(self.shard);
         // One channel has one confirmation, which is the response to the command.
         redis::cmd(self.names.subscribe()).arg(channel).exec_async(&mut connection).await?;
         // The silence is measured from the subscription on.
@@ -95,6 +98,8 @@ impl PubSubConnection {
 /// The receiver of pushed messages. The driver of the connection calls it, so it must never wait.
 struct PushReceiver {
     own: PublisherId,
+    keys: MessageKeys,
+    channel: String,
     shard: u16,
     messages: Arc<PushInbox>,
     cut: Arc<Notify>,
@@ -105,7 +110,9 @@ impl PushReceiver {
     fn take(&self, PushInfo { kind, data }: PushInfo) {
         if kind == PushKind::Message || kind == PushKind::SMessage {
             let Ok([_, Value::BulkString(message)]) = <[Value; 2]>::try_from(data) else { return };
-            if Heartbeat::decode(&message).is_some_and(|beat| beat.publisher == self.own) {
+            if Heartbeat::decode(&message).is_some_and(|beat| beat.publisher == self.own)
+                && self.keys.origin(&self.channel, &message) == MessageOrigin::Service
+            {
                 set(&self.beat, Instant::now());
             }
             self.messages.put(message.len(), (self.shard, message.into()));

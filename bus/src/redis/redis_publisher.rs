@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use futures_util::future::join_all;
 use galley_fail_points::{FailPoint, reach, withhold};
-use galley_protocol::{OrderId, PublisherId, Update, UpdateBatch};
+use galley_protocol::{MessageKeys, OrderId, PublisherId, Update, UpdateBatch};
 use redis::{Pipeline, Value};
 use tokio::sync::{Mutex, Notify};
 use tokio::time::MissedTickBehavior;
@@ -26,6 +26,7 @@ use crate::{Backoff, BusError};
 
 pub(super) struct RedisPublisher {
     names: RedisNames,
+    keys: MessageKeys,
     id: PublisherId,
     progress: PublishProgress,
     shards: Vec<ShardChannel>,
@@ -74,6 +75,7 @@ impl RedisPublisher {
     pub(super) fn new(
         links: Vec<Arc<CommandConnection>>,
         names: RedisNames,
+        keys: MessageKeys,
         progress: PublishProgress,
     ) -> Self {
         let shard = |link| ShardChannel {
@@ -84,11 +86,15 @@ impl RedisPublisher {
         };
         let shards = links.into_iter().map(shard).collect();
         let (outage, has_left) = (RedisOutage::default(), AtomicBool::new(false));
-        Self { names, id: new_publisher(), progress, shards, outage, has_left }
+        Self { names, keys, id: new_publisher(), progress, shards, outage, has_left }
     }
 
     pub(super) fn id(&self) -> PublisherId {
         self.id
+    }
+
+    pub(super) fn keys(&self) -> &MessageKeys {
+        &self.keys
     }
 
     pub(super) fn link(&self, shard: u16) -> &CommandConnection {
@@ -158,9 +164,15 @@ impl RedisPublisher {
         let published = self.progress.published();
         let number = shard.last.load(Ordering::Relaxed);
         let message = Heartbeat { publisher: self.id, number, published, leaves }.encode();
+        let channel = self.names.channel(id);
         let mut pipeline = Pipeline::new();
         write_nothing(&mut pipeline, &self.names.stream(id));
-        pipeline.cmd(self.names.publish()).arg(self.names.channel(id)).arg(message).ignore();
+        // The version before cannot read a heartbeat with a signature.
+        if self.keys.expect_unsigned() {
+            pipeline.cmd(self.names.publish()).arg(&channel).arg(&message).ignore();
+        }
+        let message = self.keys.sign(&channel, message.into_bytes());
+        pipeline.cmd(self.names.publish()).arg(channel).arg(message).ignore();
         let sent = shard.link.query::<Value>(&pipeline).await;
         drop(turn);
         sent.map(drop)
@@ -205,8 +217,10 @@ impl RedisPublisher {
         let turn = turn.lock().await;
         if let Some(updates) = parcel.updates {
             let number = last.fetch_add(1, Ordering::Relaxed) + 1;
+            let channel = self.names.channel(shard);
             let message = UpdateBatch::encode(self.id, number, &updates);
-            pipeline.cmd(self.names.publish()).arg(self.names.channel(shard)).arg(message).ignore();
+            let message = self.keys.sign(&channel, message);
+            pipeline.cmd(self.names.publish()).arg(channel).arg(message).ignore();
         }
         for order in parcel.orders {
             pipeline.cmd("XADD").arg(&stream).arg("*").arg(FIELD).arg(order.get()).ignore();

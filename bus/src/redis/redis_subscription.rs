@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use galley_protocol::{UpdateBatch, UpdateError};
+use galley_protocol::{MessageKeys, MessageOrigin, UpdateBatch, UpdateError};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -45,7 +45,11 @@ impl RedisSubscriptions {
 /// Decodes the messages of one subscription, and owns the tasks that receive them.
 pub(super) struct RedisSubscription {
     subscriptions: Arc<RedisSubscriptions>,
+    keys: MessageKeys,
+    /// The channel of each shard.
+    channels: Vec<String>,
     malformed: LogLimiter,
+    forged: LogLimiter,
     _pumps: Vec<AbortOnDropHandle<()>>,
 }
 
@@ -62,8 +66,9 @@ impl RedisSubscription {
         let messages = Arc::new(PushInbox::default());
         let opening = names.shards().map(async |shard| {
             let (nodes, messages) = (Arc::clone(nodes), Arc::clone(&messages));
-            let (own, moves) = (publisher.id(), publisher.link(shard).moves());
-            let listening = Listening { nodes, names: names.clone(), shard, own, messages, moves };
+            let (own, keys) = (publisher.id(), publisher.keys().clone());
+            let (names, moves) = (names.clone(), publisher.link(shard).moves());
+            let listening = Listening { nodes, names, shard, own, keys, messages, moves };
             let line = listening.open().await;
             (listening, line)
         });
@@ -78,10 +83,20 @@ impl RedisSubscription {
         });
         let pumps = pumps.collect();
         subscriptions.open.fetch_add(1, Ordering::Relaxed);
+        for refused in ["galley_bus_forged_total", "galley_bus_malformed_total"] {
+            metrics::counter!(refused).increment(0);
+        }
         Ok(TrackedSubscription::new(
             messages,
             shards,
-            Self { subscriptions, malformed: LogLimiter::default(), _pumps: pumps },
+            Self {
+                subscriptions,
+                keys: publisher.keys().clone(),
+                channels: names.shards().map(|shard| names.channel(shard)).collect(),
+                malformed: LogLimiter::new(),
+                forged: LogLimiter::new(),
+                _pumps: pumps,
+            },
         ))
     }
 }
@@ -96,11 +111,44 @@ impl Decode for RedisSubscription {
     type Item = (u16, Bytes);
 
     fn decode(&mut self, (shard, message): (u16, Bytes)) -> Option<(u16, BusMessage)> {
-        if let Some(beat) = Heartbeat::decode(&message) {
-            return Some((shard, BusMessage::Heartbeat(beat)));
+        let origin = self.keys.origin(self.channels.get(usize::from(shard))?, &message);
+        if origin == MessageOrigin::Forged {
+            return self.refuse(shard);
         }
-        match UpdateBatch::decode(&message) {
-            Ok(batch) => Some((shard, BusMessage::Updates(batch))),
+        let decoded = self.decode_any(shard, &message)?;
+        let publisher = match &decoded {
+            BusMessage::Updates(batch) => batch.publisher,
+            BusMessage::Heartbeat(beat) => beat.publisher,
+        };
+        if origin == MessageOrigin::Service || self.keys.may_be_unsigned(publisher) {
+            return Some((shard, decoded));
+        }
+        // The same heartbeat as a signed one, for processes of the version before.
+        let is_copy = matches!(decoded, BusMessage::Heartbeat(_)) && self.keys.expect_unsigned();
+        if is_copy { None } else { self.refuse(shard) }
+    }
+}
+
+impl RedisSubscription {
+    /// Counts a message that no process of this service sent. It counts as not received.
+    fn refuse<T>(&self, shard: u16) -> Option<T> {
+        metrics::counter!("galley_bus_forged_total").increment(1);
+        if let Some(more) = self.forged.now() {
+            tracing::warn!(
+                shard,
+                more,
+                "a message on a channel is not signed by this service, and is dropped; `more` others since the last such line"
+            );
+        }
+        None
+    }
+
+    fn decode_any(&self, shard: u16, message: &Bytes) -> Option<BusMessage> {
+        if let Some(beat) = Heartbeat::decode(message) {
+            return Some(BusMessage::Heartbeat(beat));
+        }
+        match UpdateBatch::decode(message) {
+            Ok(batch) => Some(BusMessage::Updates(batch)),
             Err(UpdateError::UnknownKind) => {
                 tracing::debug!(shard, "a message of an unknown kind is passed over");
                 None

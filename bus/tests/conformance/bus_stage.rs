@@ -92,6 +92,11 @@ impl BusStage {
         (format!("{namespace}:orders:{{00}}"), format!("{namespace}:updates:{{00}}"))
     }
 
+    /// Signs a message as a process of this service does.
+    pub fn sign(&self, message: &[u8]) -> Vec<u8> {
+        self.config.keys.sign(&self.names().1, message.to_vec())
+    }
+
     /// Runs a command on the Redis of this bus.
     pub async fn raw(&self, command: &mut redis::Cmd) -> redis::Value {
         let url = self.config.url.clone().expect("this bus is on Redis");

@@ -142,7 +142,8 @@ async fn a_last_update_that_never_came_is_a_gap() {
     let mut subscription = stage.bus.subscribe().await.expect("a healthy bus");
     let channel = stage.names().1;
     let beat = async |number: &str| {
-        server.command("PUBLISH", &[&channel, &format!("galley3-beat 7 {number} -")]).await
+        let signed = stage.sign(format!("galley3-beat 7 {number} -").as_bytes());
+        server.command("PUBLISH", &[&channel, std::str::from_utf8(&signed).expect("text")]).await
     };
     beat("0").await;
     stage.bus.publish(&[update(1)], &[]).await.expect("a healthy bus");

@@ -48,6 +48,13 @@ impl CursorKey {
         self.epoch
     }
 
+    /// Derives a key for another purpose. Its codes are no signatures of cursors, which begin with
+    /// [`VERSION`].
+    pub(crate) fn derive(&self, label: &[u8]) -> Hmac<Sha256> {
+        let derived = self.mac.clone().chain_update(label).finalize().into_bytes();
+        Hmac::new_from_slice(&derived).expect("HMAC takes a key of any length")
+    }
+
     /// Signs a cursor.
     #[must_use]
     pub fn sign(&self, cursor: ResumeCursor) -> SignedCursor {

@@ -5,7 +5,7 @@ use sqlx::postgres::PgRow;
 use tokio::time::timeout;
 
 use super::Postgres;
-use super::liveness::{HEARING, PROBE, PUBLISHER};
+use super::liveness::{HEARING, PROBE, PUBLISHER, SIGNING};
 use super::rows::clock;
 use super::server_processes::Look;
 use crate::row_values::{Columns, get};
@@ -41,7 +41,7 @@ impl Postgres {
                  from watermark left join (
                      select classid::bigint as class, objid::bigint as number from pg_locks
                      where locktype = 'advisory' and granted and objsubid = 2
-                       and classid::bigint in ($1, $2)
+                       and classid::bigint in ($1, $2, $4)
                        and database =
                            (select oid from pg_database where datname = current_database())
                  ) as lock on true"
@@ -49,6 +49,7 @@ impl Postgres {
             .bind(i64::from(PUBLISHER))
             .bind(i64::from(HEARING))
             .bind(&pids)
+            .bind(i64::from(SIGNING))
         });
         let rows = rows.await?;
         let first = rows.first().ok_or_else(nothing)?;

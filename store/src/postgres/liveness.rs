@@ -2,8 +2,9 @@
 //! releases them when the connection ends: milliseconds after a `kill -9`, or within 8 s by its TCP
 //! keepalive after a loss of power.
 //!
-//! There is one lock for each incarnation of a worker, one for the publisher, and one more while
-//! the publisher receives updates. After a lost connection a new one takes all of them again.
+//! There is one lock for each incarnation of a worker, one for the publisher, one more that says that
+//! it signs its messages, and one while it receives updates. After a lost connection a new one takes
+//! all of them again.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -25,6 +26,8 @@ use crate::{Result, StoreError};
 pub(super) const INCARNATION: i32 = i32::from_be_bytes(*b"GALY");
 pub(super) const PUBLISHER: i32 = i32::from_be_bytes(*b"GALP");
 pub(super) const HEARING: i32 = i32::from_be_bytes(*b"GALH");
+/// Publishers of the version before have none of these.
+pub(super) const SIGNING: i32 = i32::from_be_bytes(*b"GALS");
 
 /// The time after a loss of locks in which nobody is judged dead: the living take theirs again.
 pub(super) const CALM: Duration = Duration::from_secs(3);

@@ -3,6 +3,7 @@
 //! that old and new processes run side by side. Texts are refolded after the migrations, because
 //! SQL cannot fold them.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,7 +13,7 @@ use tracing::debug;
 
 use super::Postgres;
 use super::census::nothing;
-use super::liveness::{HEARING, PUBLISHER};
+use super::liveness::{HEARING, PUBLISHER, SIGNING};
 use super::migrating::MIGRATIONS;
 use crate::migrations::{newest, outdated};
 use crate::row_values::{get, parse};
@@ -63,6 +64,7 @@ impl Upkeep for Postgres {
     /// that is not seen alive yet commits nothing before the cursor.
     async fn census(&self, own: PublisherId, receives: bool) -> Result<Census> {
         self.liveness.want((PUBLISHER, own.get()), true);
+        self.liveness.want((SIGNING, own.get()), true);
         self.liveness.want((HEARING, own.get()), receives);
         let rows = self.look().await?;
         let first = rows.first().ok_or_else(nothing)?;
@@ -71,6 +73,7 @@ impl Upkeep for Postgres {
         self.settled.read(low_watermark, get(first, "position")?, get(first, "xmax")?);
         let safe = self.cursor(first, self.settled.get()).await?;
         let hearing = receives.then_some(own).into_iter().collect();
+        let mut signing = BTreeSet::from([own]);
         let mut census = Census { living: [own].into(), hearing, safe, next: get(first, "xmax")? };
         for row in &rows {
             let (class, number) =
@@ -79,10 +82,13 @@ impl Upkeep for Postgres {
                 number.and_then(|number| PublisherId::new(i32::try_from(number).ok()?).ok());
             match class {
                 Some(class) if class == i64::from(PUBLISHER) => census.living.extend(publisher),
+                Some(class) if class == i64::from(SIGNING) => signing.extend(publisher),
                 Some(_) => census.hearing.extend(publisher),
                 None => {}
             }
         }
+        let unsigned = census.living.difference(&signing).copied().collect();
+        self.cursor_keys.messages().allow_unsigned(unsigned);
         Ok(census)
     }
 

@@ -85,7 +85,7 @@ async fn one_connection_holds_all_locks_of_a_process(test: TestStore) {
     census(&*test.store, publisher(1), true).await;
     let holders = "select from pg_locks where locktype = 'advisory' and objsubid = 2
         and database = (select oid from pg_database where datname = current_database())";
-    assert_eq!(test.database.sql(holders).await, Ok(4));
+    assert_eq!(test.database.sql(holders).await, Ok(5));
     assert_eq!(
         test.database.sql(&holders.replacen("select", "select distinct pid", 1)).await,
         Ok(1)

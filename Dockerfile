@@ -8,6 +8,7 @@ FROM rust:1-slim-bookworm AS build
 WORKDIR /build
 COPY . .
 RUN cargo build --release --locked --package galley --package galley-gateway --package galley-worker
+RUN cargo run --release --locked --package galley-sbom >galley.cdx.json
 
 FROM debian:bookworm-slim
 RUN useradd --system --no-create-home --uid 10001 galley \
@@ -16,6 +17,8 @@ RUN useradd --system --no-create-home --uid 10001 galley \
 # The authorities that TLS connections to PostgreSQL and Redis trust.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /build/target/release/galley /build/target/release/galley-gateway /build/target/release/galley-worker /usr/local/bin/
+# The bill of materials: what the programs are made of.
+COPY --from=build /build/galley.cdx.json /usr/share/doc/galley/
 USER galley
 # Where `galley` without a command keeps its embedded database, in .galley.
 WORKDIR /data

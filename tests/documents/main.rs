@@ -4,7 +4,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+mod advisories;
 mod comments;
+mod compose_file;
 mod dependencies;
 mod documented_exit_codes;
 mod documented_promises;

@@ -66,7 +66,7 @@ async fn connections_that_end_early_or_speak_nonsense_write_nothing() {
 #[tokio::test]
 async fn a_line_holds_no_character_that_a_terminal_obeys() {
     for format in ["json", "pretty"] {
-        let stack = TestStack::embedded()
+        let mut stack = TestStack::embedded()
             .set("GALLEY_LOG", "debug")
             .set("GALLEY_LOG_FORMAT", format)
             .start()
@@ -77,6 +77,7 @@ async fn a_line_holds_no_character_that_a_terminal_obeys() {
         raw.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes()).await;
         raw.answer().await;
         client.get("/%0a%1b[2Jforged").await.problem(404, "not-found");
+        stack.gateways[0].program.line("forged").await;
         let log = stack.gateways[0].program.log();
         let obeyed = |letter: char| {
             (letter.is_control() && letter != '\n')
@@ -84,6 +85,5 @@ async fn a_line_holds_no_character_that_a_terminal_obeys() {
                 || matches!(letter, '\u{2028}' | '\u{2029}' | '\u{e0000}'..='\u{e007f}')
         };
         assert!(!log.contains(obeyed), "{format}: {log:?}");
-        assert!(log.contains("forged"), "the log tells of requests: {log}");
     }
 }

@@ -268,7 +268,7 @@ impl TestStack {
     pub async fn admit(&mut self, mut program: TestProgram) -> TestClient {
         let line = program.line("listening on http://").await;
         let (_, address) = line.split_once("listening on ").expect("the line contains it");
-        let url = address.split('"').next().unwrap_or_default().to_owned(); // or a log line in JSON
+        let url = address.split(['"', ' ']).next().unwrap_or_default().to_owned(); // or a line of the log
         self.gateways.push(TestGateway { program, url });
         let client = self.client_of(self.gateways.len() - 1);
         until("a ready gateway", async || {

@@ -15,7 +15,13 @@ const SOON: Duration = Duration::from_secs(2);
 
 /// Adds completed orders, the newest placed `youngest` seconds ago, each a second after the one
 /// before.
-async fn history(test: &TestStore, hero_id: HeroId, meal_id: MealId, count: usize, youngest: u64) {
+pub(crate) async fn history(
+    test: &TestStore,
+    hero_id: HeroId,
+    meal_id: MealId,
+    count: usize,
+    youngest: u64,
+) {
     let (time, step) = if test.database.is_sqlite() {
         (test.database.seconds_ago(youngest), "(number * 1000)".to_owned())
     } else {

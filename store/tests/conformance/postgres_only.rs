@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use galley_protocol::{IncarnationId, Order, OrderId};
-use galley_store::{ClaimFrom, IdRange, Incarnations};
+use galley_protocol::{IncarnationId, ListOrders, OfHero, Order, OrderId, Status};
+use galley_store::{ClaimFrom, IdRange, Incarnations, SEARCHED};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
+use crate::bounded_lists::history;
 use crate::fresh_database::FreshDatabase;
 use crate::safe_low_watermark::pass;
 use crate::store_census::{census, publisher};
@@ -74,6 +75,22 @@ async fn upkeep_looks_at_no_order_below_its_marks(test: TestStore) {
     );
     let database = statistics(test, 2 * ROUNDS).await;
     assert!(!counted(&database, "idx_tup_fetch", ENDED).await);
+}
+
+on!(postgres: a_list_of_a_hero_passes_over_no_orders_of_others);
+async fn a_list_of_a_hero_passes_over_no_orders_of_others(test: TestStore) {
+    let (hero_id, meal_id) = test.guest().await;
+    let (other, _) = test.guest().await;
+    history(&test, hero_id, meal_id, 3 * SEARCHED, 200_000).await;
+    history(&test, other, meal_id, 6 * SEARCHED, 10).await;
+    test.database.sql("analyze orders").await.expect("the statistics are taken");
+    let command = ListOrders { status: vec![Status::Cancelled], ..ListOrders::default() };
+    let filter = OfHero { hero_id: Some(hero_id), command };
+    let page = test.store.orders(&filter).await.expect("a page");
+    assert!(page.items.is_empty() && page.next_cursor.is_some());
+    let database = statistics(test, 1).await;
+    assert!(counted(&database, "idx_tup_fetch", SEARCHED).await);
+    assert!(!counted(&database, "idx_tup_fetch", 2 * SEARCHED).await);
 }
 
 /// Drops the store, so that its connections report their statistics, and waits until these show at

@@ -1,6 +1,6 @@
-//! Writes the bill of materials of the programs (CycloneDX 1.6, JSON) to standard output: each crate
-//! that is linked into one of them, with its version, licence, the hash of its source, and what it
-//! depends on. Must be run within the project; it asks `cargo metadata`.
+//! Writes the bill of materials of the programs (`CycloneDX` 1.6, JSON) to standard output: each
+//! crate that is linked into one of them, with its version, licence, the hash of its source, and
+//! what it depends on. Must be run within the project; it asks `cargo metadata`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Write as _, stdout};

@@ -1,5 +1,5 @@
 //! No crate of the lock file has a known vulnerability, is unsound or unmaintained, as far as the
-//! snapshot of RustSec's advisories in `tests/supply_chain/advisories.txt` knows.
+//! snapshot of `RustSec`'s advisories in `tests/supply_chain/advisories.txt` knows.
 //! `tests/supply_chain/renew_advisories.py` renews it.
 
 use semver::{Version, VersionReq};

@@ -58,7 +58,7 @@ async fn messages_of_a_newer_version_are_passed_over_and_false_ones_reach_no_soc
     let mut queue = stack.dispatch_queue().await;
     let signer = MessageSigner::of(stack.database_url()).await;
     let channel = queue.channel().to_owned();
-    let signed = |message: String| signer.sign(&channel, &message);
+    let sign = |message: String| signer.sign(&channel, &message);
 
     let first = id(&client.place(hero, meal).await);
     let mut order = socket.until_status(first, "PENDING").await;
@@ -74,7 +74,7 @@ async fn messages_of_a_newer_version_are_passed_over_and_false_ones_reach_no_soc
         format!("galley3 2147483647 1 more\n{hero} 7 1 PENDING {now} more {frame}\n"),
         format!("galley3 2147483647 2\n{hero} 7 1 PENDING {now} {alien}\n"),
     ] {
-        queue.publish(&signed(message)).await;
+        queue.publish(&sign(message)).await;
     }
     socket.until("the order of the newer message", |frame| frame["order"]["id"] == 7).await;
     stack.gateways[0].program.line("a message of an unknown kind is passed over").await;
@@ -84,7 +84,7 @@ async fn messages_of_a_newer_version_are_passed_over_and_false_ones_reach_no_soc
         (3, format!("{hero} 7 {} PENDING {now}", i32::MAX), endless.to_string()),
         (3, format!("{hero} 8 1 PENDING {now}"), frame.to_string()),
     ] {
-        queue.publish(&signed(format!("galley3 2147483647 {number}\n{words} {frame}\n"))).await;
+        queue.publish(&sign(format!("galley3 2147483647 {number}\n{words} {frame}\n"))).await;
     }
 
     let placed = id(&client.place(hero, meal).await);

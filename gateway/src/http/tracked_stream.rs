@@ -392,14 +392,12 @@ impl AsyncWrite for TrackedStream {
         context: &mut Context<'_>,
         buffers: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match buffers {
-            // hyper writes its own error answers as one buffer.
-            [head] => self.poll_write(context, head),
-            _ => {
-                let written = Pin::new(&mut self.stream).poll_write_vectored(context, buffers);
-                self.write_in_time(context, written)
-            }
+        // hyper writes its own error answers as one buffer.
+        if let [head] = buffers {
+            return self.poll_write(context, head);
         }
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, buffers);
+        self.write_in_time(context, written)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -83,7 +83,7 @@ mod tests {
     fn a_caller_is_refused_for_its_own_bytes_until_they_are_taken() {
         let answers = Arc::new(UnreadAnswers::default());
         let hero = |id| CallerKey::Hero(HeroId::new(id).expect("an id"));
-        let half = || Bytes::from_static(&[0; MOST_OF_ONE / 2]);
+        let half = || Bytes::from(vec![0; MOST_OF_ONE / 2]);
         let mut held: Vec<Bytes> = (1..=15).map(|id| answers.hold(hero(id), half())).collect();
         assert!(answers.check(hero(1)).is_ok());
         held.push(answers.hold(hero(1), half()));

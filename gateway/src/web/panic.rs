@@ -11,12 +11,12 @@ use super::Refusal;
 /// Logs the message of the panic, in the span of the request, and answers without it.
 #[allow(clippy::needless_pass_by_value, reason = "the signature that the layer calls")]
 pub fn answer(panic: Box<dyn Any + Send>) -> Response {
+    static LIMIT: LogLimiter = LogLimiter::new();
     let said = panic
         .downcast_ref::<String>()
         .map(String::as_str)
         .or_else(|| panic.downcast_ref::<&str>().copied())
         .unwrap_or("nothing that can be shown");
-    static LIMIT: LogLimiter = LogLimiter::new();
     if let Some(more) = LIMIT.now() {
         tracing::error!(said, more, "a handler panicked; `more` others since the last such line");
     }

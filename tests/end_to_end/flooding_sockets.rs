@@ -134,6 +134,29 @@ async fn an_unlimited_flood_ends_with_its_token() {
 }
 
 #[tokio::test]
+async fn an_unlimited_flood_ends_with_its_hero() {
+    let stack =
+        TestStack::embedded().with_tokens().set("GALLEY_COMMAND_RATE", "unlimited").start().await;
+    let staff = stack.staff();
+    let hero = staff.create_hero("Zoé", &[]).await;
+    let header = format!("Authorization: Bearer {}\r\n", signed_token::hero(hero, 3_600));
+    let mut floods = Vec::new();
+    for _ in 0..4 {
+        let socket = socket(&stack.gateways[0].url, "", &header).await;
+        floods.push(tokio::spawn(flood(socket, commands())));
+    }
+    until("the floods", async || {
+        (staff.metric("galley_frames_in_total").await > 1_000).then_some(())
+    })
+    .await;
+    assert_eq!(staff.delete(&format!("/heroes/{hero}")).await.status, 204);
+    for end in within("the end of the floods", join_all(floods)).await {
+        let end = end.expect("no panic");
+        assert!(ends_with_close(&end, 1008, "not allowed here"), "{end:?}");
+    }
+}
+
+#[tokio::test]
 async fn floods_do_not_delay_the_stop() {
     let mut stack = TestStack::embedded()
         .set("GALLEY_COMMAND_RATE", "unlimited")

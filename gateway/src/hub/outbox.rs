@@ -242,6 +242,11 @@ impl Outbox {
         waiting.token.renew();
     }
 
+    /// Returns true if the hero of this peer was deleted.
+    pub fn is_dismissed(&self) -> bool {
+        self.lock().token == TokenNotice::HeroGone
+    }
+
     /// Makes the session close the socket, because its hero was deleted.
     pub fn dismiss(&self) {
         let mut waiting = self.lock();

@@ -339,6 +339,9 @@ impl Socket {
             if self.outbox.token_left(jwt::now()).is_zero() {
                 return Err(Closed::With(CloseCode::TokenExpired));
             }
+            if self.outbox.is_dismissed() {
+                return Err(Closed::With(CloseCode::Policy));
+            }
             let before = self.unsent().len();
             let writable = timeout_at(deadline, self.stream.writable())
                 .await

@@ -286,6 +286,12 @@ impl ClientSession {
         let Some(frame) = frame else { return Ok(self.lost()) };
         let number = u16::from(frame.code);
         let code = CloseCode::ALL.into_iter().find(|code| code.code() == number);
+        // An open socket is allowed as long as its hero exists.
+        if let SessionSubject::Hero(id) = self.subject
+            && *frame.reason == *CloseCode::Policy.reason()
+        {
+            return Err(CommandError::local(Exit::NotFound, format!("there is no hero {id}")));
+        }
         let exit = match code.map(CloseCode::reconnect) {
             Some(Reconnect::No | Reconnect::NewToken) => Exit::NotAllowed,
             Some(Reconnect::BackOff | Reconnect::AfterHint) | None => Exit::Unreachable,

@@ -107,6 +107,7 @@ async fn a_watch_of_a_hero_that_is_deleted_ends() {
     let mut watch = galley_tests::TestProgram::start("galley watch", &mut watch);
     watch.line("watching the orders of").await;
     delete(&client, hero).await;
-    assert!(!watch.exit().await.success(), "it does not come back");
+    assert_eq!(watch.exit().await.code(), Some(3), "{}", watch.log());
+    assert!(watch.log().contains(&format!("there is no hero {hero}")), "{}", watch.log());
     drop(stack);
 }

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 /// The updates, three for each order: PENDING, `IN_PROGRESS`, COMPLETED.
-const UPDATES: usize = 20_000;
+const UPDATES: usize = 6_000;
 const ORDERS: usize = UPDATES.div_ceil(3);
 const SOCKETS: usize = 20;
 /// The memory of each socket: the queue of 256 KiB, a page of a resync, and a copy of that page on

@@ -101,7 +101,8 @@ async fn a_terminal_is_given_back_whatever_ends_the_program() {
         let before = screen.settings();
         let live =
             screen.until("a connection", |screen| screen.contents().contains("● live  Zoé")).await;
-        assert!(live.alternate_screen() && screen.settings() != before, "{end}");
+        let is_set = screen.settings() != before;
+        assert!(live.alternate_screen() && is_set, "{end}: {is_set}, {}", live.contents());
         match end {
             "TERM" => screen.signal(Signal::TERM),
             "INT" => screen.signal(Signal::INT),

@@ -108,7 +108,8 @@ export interface paths {
         post?: never;
         /**
          * Delete a hero
-         * @description Its ended orders stay readable.
+         * @description Its ended orders stay readable. Its sockets are closed with 1008, its event streams end, and its
+         *     tokens are refused with 401: at once on this gateway, within seconds on all.
          */
         delete: operations["delete_hero"];
         options?: never;

@@ -204,7 +204,7 @@ impl Socket {
         let farewell = async {
             match why {
                 Closed::Gone => return Ok(()),
-                Closed::HungUp => self.flush().await?,
+                Closed::HungUp => self.write_all().await?,
                 // The peer's code is echoed as it came (section 5.5.1).
                 Closed::ByPeer(code) => {
                     let code = code.map(u16::to_be_bytes);
@@ -212,13 +212,13 @@ impl Socket {
                         OpCode::Control(Control::Close),
                         code.as_ref().map_or(&[], |code| &code[..]),
                     );
-                    self.flush().await?;
+                    self.write_all().await?;
                 }
                 Closed::With(code) => {
                     let goodbye =
                         [&code.code().to_be_bytes()[..], code.reason().as_bytes()].concat();
                     self.gather(OpCode::Control(Control::Close), &goodbye);
-                    self.flush().await?;
+                    self.write_all().await?;
                     // Whoever floods would only flood on: its frames are not decoded any more.
                     let waits = code != CloseCode::Flooding;
                     while waits && !matches!(self.receive_in_turn().await, SocketInput::Closed(_)) {
@@ -243,7 +243,7 @@ impl Wire for Socket {
             return Ok(());
         }
         // Boxed, because waiting is rare: sessions that need not wait hold no timer.
-        Box::pin(self.write_slowly()).await
+        Box::pin(self.write_slowly(Self::may_go_on)).await
     }
 
     async fn ping(&mut self) -> Result<(), Closed> {
@@ -332,28 +332,39 @@ impl Socket {
         self.busy.take_if(|busy| busy.unsent.is_empty() && busy.decoder.is_empty());
     }
 
-    async fn write_slowly(&mut self) -> Result<(), Closed> {
-        let mut deadline = Instant::now() + STALLED;
-        loop {
-            // The session looks at its token only between its writes.
-            if self.outbox.token_left(jwt::now()).is_zero() {
-                return Err(Closed::With(CloseCode::TokenExpired));
+    /// Returns an error if the socket must be closed: the session looks at its token, and at its
+    /// hero, only between its writes.
+    fn may_go_on(&self) -> Result<(), Closed> {
+        if self.outbox.token_left(jwt::now()).is_zero() {
+            return Err(Closed::With(CloseCode::TokenExpired));
+        }
+        if self.outbox.is_dismissed() {
+            return Err(Closed::With(CloseCode::Policy));
+        }
+        Ok(())
+    }
+
+    /// Writes everything, whoever may still use the socket: the close frame follows it.
+    async fn write_all(&mut self) -> Result<(), Closed> {
+        self.write_slowly(|_| Ok(())).await
+    }
+
+    async fn write_slowly(
+        &mut self,
+        may_go_on: impl Fn(&Self) -> Result<(), Closed>,
+    ) -> Result<(), Closed> {
+        let (mut left, mut deadline) = (usize::MAX, Instant::now());
+        while !self.write()? {
+            may_go_on(self)?;
+            if self.unsent().len() < left {
+                (left, deadline) = (self.unsent().len(), Instant::now() + STALLED);
             }
-            if self.outbox.is_dismissed() {
-                return Err(Closed::With(CloseCode::Policy));
-            }
-            let before = self.unsent().len();
             let writable = timeout_at(deadline, self.stream.writable())
                 .await
                 .map_err(|_| Closed::With(CloseCode::TryLater))?;
             writable.map_err(|_| Closed::Gone)?;
-            if self.write()? {
-                return Ok(());
-            }
-            if self.unsent().len() < before {
-                deadline = Instant::now() + STALLED;
-            }
         }
+        Ok(())
     }
 }
 

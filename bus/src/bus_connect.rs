@@ -24,7 +24,8 @@ pub struct BusConfig {
 }
 
 impl Default for BusConfig {
-    /// A bus within this process. The keys are random: only clones of this configuration share them.
+    /// A bus within this process. The keys are random: only clones of this configuration share
+    /// them.
     fn default() -> Self {
         Self {
             url: None,

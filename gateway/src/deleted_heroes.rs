@@ -1,4 +1,5 @@
-//! Reads which heroes were deleted, refuses their tokens and closes their sockets and event streams.
+//! Reads which heroes were deleted, refuses their tokens and closes their sockets and event
+//! streams.
 //!
 //! The gateway that deletes a hero does this at once ([`dismiss`]). The others read the latest
 //! deletions from the database every second. No message on the bus is needed, so none can be lost.

@@ -27,8 +27,19 @@ pub use seats::{NoSeat, Seat, Seats};
 pub use unread_answers::UnreadAnswers;
 pub use waiting_sockets::{WaitingPlace, WaitingSockets};
 
+use galley_protocol::{Problem, ProblemType};
+
 use crate::metrics;
+
+/// The wait that a caller with too much under way is asked for, in milliseconds.
+const RETRY_AFTER_MS: u64 = 1_000;
 
 pub fn count(limit: &'static str) {
     ::metrics::counter!(metrics::LIMITS_REACHED, "limit" => limit).increment(1);
+}
+
+/// Counts a caller that has too much under way, and returns its problem.
+fn too_much(limit: &'static str, detail: &str) -> Problem {
+    count(limit);
+    Problem::new(ProblemType::RateLimited).with_detail(detail).with_retry_after(RETRY_AFTER_MS)
 }

@@ -114,7 +114,7 @@ impl OpenOrders {
                 BudgetVerdict::MustCount { left, pending } => (left, pending),
             };
             if left == 0 {
-                // Nothing else is placed meanwhile.
+                // The budget is used up, so no further order is taken meanwhile.
                 pending.none().await;
             }
             // Orders that are under way may be stored or not: they count twice.

@@ -33,8 +33,8 @@ const EXAMPLES: [&str; 8] = [
 #[derive(Args, Clone, Debug)]
 #[group(id = "secret")]
 pub struct SecretArguments {
-    /// The secret of the tokens (HS256), at least 32 bytes that nobody guesses; other users of the machine may see it
-    /// among the arguments, so set the variable or name a file
+    /// The secret of the tokens (HS256), at least 32 bytes that nobody guesses; other users of the
+    /// machine may see it among the arguments, so set the variable or name a file
     #[arg(long, env = "GALLEY_JWT_SECRET", value_name = "SECRET", hide_env_values = true)]
     pub jwt_secret: Option<Hidden>,
 

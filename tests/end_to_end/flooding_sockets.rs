@@ -99,7 +99,7 @@ async fn who_goes_on_after_thousands_of_refusals_is_closed_and_who_waits_is_not(
         let mut placed = 0;
         while placed < 40 {
             let answer = honest.ask(json!({"type": "place", "meal_id": meal})).await;
-            // What an honest client does is to wait.
+            // An honest client waits as it is told.
             if let Some(wait) = answer["problem"]["retry_after_ms"].as_u64() {
                 tokio::time::sleep(Duration::from_millis(wait)).await;
             } else {
@@ -176,7 +176,7 @@ async fn floods_do_not_delay_the_stop() {
     let began = Instant::now();
     stack.gateways[0].program.stop().await;
     assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
-    // Whether a close frame still gets through depends on how fast they read.
+    // A flood that reads slowly may leave no room for a close frame.
     for end in within("the end of the floods", join_all(floods)).await {
         end.expect("no panic");
     }

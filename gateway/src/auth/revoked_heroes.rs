@@ -1,7 +1,7 @@
 //! The heroes that were deleted, whose tokens are refused.
 //!
-//! A token is checked without a read of the database. The set is held in memory: about ten bytes for
-//! each hero that was ever deleted.
+//! A token is checked without a read of the database. The set is held in memory: about ten bytes
+//! for each hero that was ever deleted.
 
 use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock};

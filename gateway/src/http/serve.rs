@@ -1,7 +1,7 @@
 //! Called once by the gateway. A client that sends its request head slowly or not at all is
 //! disconnected. The buffers of a connection are bounded. When files run out, connections without a
-//! request make room for others. A stop loses no request that is on its way. A connection that was upgraded
-//! is not managed here any more: the code that upgraded it must end it.
+//! request make room for others. A stop loses no request that is on its way. A connection that was
+//! upgraded is not managed here any more: the code that upgraded it must end it.
 //!
 //! Sessions take the `TokioIo<TrackedStream>` back out of the upgrade, so it must not be wrapped again.
 

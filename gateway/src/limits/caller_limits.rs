@@ -40,7 +40,7 @@ impl CallerLimits {
             commands: Meters::new(commands),
             writes: Meters::new(writes),
             reads: ReadTurns::new(connections.div_ceil(2), most, &unread),
-            // Those that wait are bounded by the sockets of a hero.
+            // The sockets of a hero bound the number of its handshakes that wait.
             handshakes: ReadTurns::new(HANDSHAKES, usize::MAX, &unread),
             unread,
         }

@@ -6,13 +6,10 @@
 use std::sync::Arc;
 
 use dashmap::DashMap;
-use galley_protocol::{Problem, ProblemType};
+use galley_protocol::Problem;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{CallerKey, UnreadAnswers, count};
-
-/// The wait that a caller with too many reads is asked for, in milliseconds.
-const RETRY_AFTER_MS: u64 = 1_000;
+use super::{CallerKey, UnreadAnswers, too_much};
 
 #[derive(Debug)]
 pub struct ReadTurns {
@@ -58,10 +55,7 @@ impl ReadTurns {
                 reads: 0,
             });
             if line.reads >= self.most {
-                count("reads");
-                return Err(Problem::new(ProblemType::RateLimited)
-                    .with_detail("this caller has as many reads under way as it may")
-                    .with_retry_after(RETRY_AFTER_MS));
+                return Err(too_much("reads", "this caller has as many reads under way as it may"));
             }
             line.reads += 1;
             Arc::clone(&line.turns)

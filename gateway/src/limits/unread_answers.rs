@@ -8,15 +8,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use dashmap::DashMap;
-use galley_protocol::{Problem, ProblemType};
+use galley_protocol::Problem;
 
-use super::{CallerKey, count};
+use super::{CallerKey, too_much};
 
 /// The most unread bytes of one caller, and of all.
 const MOST_OF_ONE: usize = 8 * 1_024 * 1_024;
 const MOST: usize = 64 * 1_024 * 1_024;
-/// The wait that such a caller is asked for, in milliseconds.
-const RETRY_AFTER_MS: u64 = 1_000;
 
 #[derive(Debug, Default)]
 pub struct UnreadAnswers {
@@ -39,10 +37,7 @@ impl UnreadAnswers {
         if own == 0 || (own < MOST_OF_ONE && self.all.load(Ordering::Relaxed) < MOST) {
             return Ok(());
         }
-        count("unread-answers");
-        Err(Problem::new(ProblemType::RateLimited)
-            .with_detail("this caller does not read its answers")
-            .with_retry_after(RETRY_AFTER_MS))
+        Err(too_much("unread-answers", "this caller does not read its answers"))
     }
 
     /// Counts these bytes until the connection has taken them.

@@ -219,7 +219,7 @@ impl Socket {
                         [&code.code().to_be_bytes()[..], code.reason().as_bytes()].concat();
                     self.gather(OpCode::Control(Control::Close), &goodbye);
                     self.write_all().await?;
-                    // Whoever floods would only flood on: its frames are not decoded any more.
+                    // The frames of a flood are not decoded any more.
                     let waits = code != CloseCode::Flooding;
                     while waits && !matches!(self.receive_in_turn().await, SocketInput::Closed(_)) {
                     }

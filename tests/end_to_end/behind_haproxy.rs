@@ -30,8 +30,9 @@ async fn placing_goes_on_behind_a_balancer_while_redis_is_away() {
             let ready = stack.client_of(gateway).get("/readyz").await;
             assert_eq!(ready.status, 200, "it can place: {}", ready.text);
             let report = ready.json();
-            (text(&report, "status") == "degraded")
-                .then(|| assert_eq!(report["dependencies"][1]["ok"], false, "{report}"))
+            // The last result of the probes is used for half a second.
+            let without_bus = report["dependencies"][1]["ok"] == false;
+            (text(&report, "status") == "degraded" && without_bus).then_some(())
         })
         .await;
     }

@@ -7,6 +7,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -140,25 +141,43 @@ async fn connection(
     accepted: Accepted,
     entrance: Arc<Entrance>,
     app: Router,
-    ConnectionLife { open, seat, stop, end, quiet }: ConnectionLife,
+    mut life: ConnectionLife,
 ) {
     if let Err(error) = set_options(&accepted) {
         tracing::debug!(%error, "a client left while it was accepted");
         return;
     }
     let Accepted { stream, peer, transport } = accepted;
+    let mut stream = TrackedStream::new(stream, life.open.progress.clone(), life.seat.take());
+    // hyper holds buffers from the first moment on; a connection that says nothing needs none.
+    tokio::select! {
+        () = stream.first_byte() => {}
+        () = life.stop.cancelled() => {}
+        () = life.open.unwanted.cancelled() => {}
+        () = life.end.cancelled() => {}
+    }
+    Box::pin(serve_requests(stream, (peer.ip(), transport), &entrance, app, life)).await;
+}
+
+async fn serve_requests(
+    stream: TrackedStream,
+    (peer, transport): (IpAddr, Transport),
+    entrance: &Entrance,
+    app: Router,
+    ConnectionLife { open, stop, end, quiet, .. }: ConnectionLife,
+) {
     let cut = Cut(CancellationToken::new());
     let OpenConnection { progress, unwanted, .. } = &open;
     let service = service_fn(|mut request: hyper::Request<Incoming>| {
         let serving = progress.serve(request.body());
-        entrance.enter(&mut request, peer.ip(), transport);
+        entrance.enter(&mut request, peer, transport);
         request.extensions_mut().insert(cut.clone());
         if progress.is_ambiguous() {
             request.extensions_mut().insert(AmbiguousLength);
         }
         let answered = app.clone().oneshot(request.map(|body| Body::new(progress.arriving(body))));
-        let stop = &stop;
         async move {
+            progress.give_way().await;
             let mut response = answered.await?;
             // The router lists the methods of its routes; `OPTIONS` has none and is answered too.
             if let Some(allow) = response.headers_mut().get_mut(header::ALLOW) {
@@ -166,7 +185,7 @@ async fn connection(
                     .expect("methods are a header value");
             }
             // An upgrade needs its own `Connection` header.
-            let ends = stop.is_cancelled() || progress.must_end(MAX_UNREAD);
+            let ends = progress.is_leaving() || progress.must_end(MAX_UNREAD);
             if ends && response.status() != StatusCode::SWITCHING_PROTOCOLS {
                 response
                     .headers_mut()
@@ -180,7 +199,7 @@ async fn connection(
         // The buffer alone is not an exact bound: after it was enlarged it may have room left.
         .max_header_size(MAX_BUFFER)
         .max_buf_size(MAX_BUFFER)
-        .serve_connection(TokioIo::new(TrackedStream::new(stream, progress.clone(), seat)), service)
+        .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let serving = async {

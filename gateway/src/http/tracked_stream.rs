@@ -6,6 +6,7 @@
 //! memory and may be an attack. An idle connection is kept by a pool or a balancer on purpose, and
 //! closing it can lose a request that cannot be repeated.
 
+use std::future::Future as _;
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -75,6 +76,8 @@ struct Known {
     is_sending: AtomicBool,
     /// True if its head had two lengths.
     is_ambiguous: AtomicBool,
+    /// True if bytes were read since the last request began.
+    has_read: AtomicBool,
     /// The end of the last answer, on the clock of [`now`]; 0 before the first.
     answered: AtomicU64,
     /// How long the connection may be idle, set when the gateway leaves.
@@ -127,6 +130,20 @@ impl TrackedStream {
         }
     }
 
+    /// Waits until the client has sent something, or the time for the first byte is over, which the
+    /// next read reports. Cancel safe.
+    pub async fn first_byte(&mut self) {
+        std::future::poll_fn(|context| {
+            // tokio calls a new connection readable before it has asked the kernel.
+            let mut byte = [0];
+            match self.stream.poll_peek(context, &mut ReadBuf::new(&mut byte)) {
+                Poll::Ready(_) => Poll::Ready(()),
+                Poll::Pending => self.deadline.as_mut().poll(context),
+            }
+        })
+        .await;
+    }
+
     /// Returns the stream and its seat, for the protocol of an upgrade.
     pub fn into_stream(self) -> (TcpStream, Option<Seat>) {
         (self.stream, self.seat)
@@ -161,6 +178,7 @@ impl TrackedStream {
 
     /// Notes bytes that hyper reads. Returns the stage that they begin or continue.
     fn note(&mut self, stage: RequestStage, read: &[u8]) -> RequestStage {
+        self.progress.0.has_read.store(true, Ordering::Relaxed);
         if stage == RequestStage::Serving {
             self.ahead.note_more(read);
             return stage;
@@ -204,6 +222,14 @@ impl ConnectionProgress {
         Serving(self.clone())
     }
 
+    /// Lets the other tasks have their turn if the request that is served came with the one before
+    /// it: hyper would answer many of one client at a stretch.
+    pub async fn give_way(&self) {
+        if !self.0.has_read.swap(false, Ordering::Relaxed) {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Returns true if the head of the request that is served had two lengths.
     pub fn is_ambiguous(&self) -> bool {
         self.0.is_ambiguous.load(Ordering::Relaxed)
@@ -228,6 +254,11 @@ impl ConnectionProgress {
     /// task of the connection must poll it after this.
     pub fn leave(&self, quiet: Duration) {
         self.0.quiet.get_or_init(|| quiet);
+    }
+
+    /// Returns true after [`Self::leave`].
+    pub fn is_leaving(&self) -> bool {
+        self.0.quiet.get().is_some()
     }
 
     /// Returns true while a request is being answered.

@@ -369,6 +369,32 @@ def event_streams_unread(world, end):
     held(service, service.bytes_of("GET", f"/heroes/{world['hero']}/events"), 200, end)
 
 
+def pipelined(*request):
+    """Sends one request again and again on each connection, without waiting for the answers."""
+
+    def attack(world, end):
+        service = world["service"]
+        streams = [dial(service.host, service.port, ATTACKER) for _ in range(32)]
+        flood(streams, service.bytes_of(*request) * 64, end)
+
+    return attack
+
+
+def floods_anew(world, end):
+    service = world["service"]
+    chunk = command(type="ping", id=1) * 4_000
+
+    def act():
+        stream = service.opened(world["hero"], ATTACKER)
+        if stream:
+            with stream:
+                stream.sendall(chunk)
+                while stream.recv(65536):
+                    pass
+
+    repeated(act, end)
+
+
 def staff_feeds(world, end):
     service, streams = world["service"], []
     for _ in range(64):
@@ -406,6 +432,10 @@ ATTACKS = {
     "foreign origins": (foreign_origins, 2),
     "event streams, not read": (event_streams_unread, 1),
     "staff feeds": (staff_feeds, 1),
+    "pipelined requests": (pipelined("GET", "/healthz"), 1),
+    "pipelined reads": (pipelined("GET", "/meals/1"), 1),
+    "pipelined mistakes": (pipelined("POST", "/orders", {"hero_id": "x"}), 1),
+    "floods that come again": (floods_anew, 2),
 }
 
 

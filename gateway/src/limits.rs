@@ -19,7 +19,7 @@ mod waiting_sockets;
 pub use address::Address;
 pub use bounded_map::{BoundedMap, Forgettable};
 pub use caller_key::CallerKey;
-pub use caller_limits::{CallerLimits, too_fast};
+pub use caller_limits::{CallerLimits, RefusalVerdict, too_fast};
 pub use meters::Meters;
 pub use rate::{ByteRate, Meter, RateLimit};
 pub use read_turns::{ReadTurn, ReadTurns};

@@ -88,6 +88,23 @@ async fn a_flood_of_pings_is_closed_and_holds_nobody_up() {
 }
 
 #[tokio::test]
+async fn requests_that_wait_for_no_answer_hold_nobody_up() {
+    let (stack, client, hero, _) = TestStack::embedded().start_with_hero_and_meal().await;
+    let url = &stack.gateways[0].url;
+    let requests = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(100);
+    let floods = join_all(
+        (0..32).map(async |_| flood(RawConnection::open(url).await, requests.clone()).await),
+    );
+    tokio::select! {
+        ends = floods => panic!("{} connections ended", ends.len()),
+        longest = neighbour(&client, hero, 10) => {
+            println!("the neighbour waited {longest:?} at most");
+            assert!(longest < SOON, "the neighbour waited {longest:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn who_goes_on_after_thousands_of_refusals_is_closed_and_who_waits_is_not() {
     let (stack, client, hero, meal) = TestStack::embedded()
         .set("GALLEY_COMMAND_RATE", "20/s burst 1")

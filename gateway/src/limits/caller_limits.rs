@@ -11,8 +11,13 @@ use super::{ByteRate, CallerKey, RateLimit, ReadTurns, UnreadAnswers, count};
 
 /// The bytes of a request that cost nothing: an order with a key of common length is free.
 const FREE: usize = 128;
-/// The most handshakes of one caller that read their snapshots at once.
-const HANDSHAKES: usize = 4;
+/// The most sockets and event streams of one caller that read their snapshot, or what they have
+/// missed, at once.
+const SNAPSHOTS: usize = 4;
+/// The refused commands of one caller, and those that are answered without a pause. The burst
+/// answers whoever sends thousands at once by mistake.
+const REFUSALS: RateLimit = RateLimit::each_second(200, 20_000);
+const REFUSALS_AT_ONCE: RateLimit = RateLimit::each_second(2_000, 1_000);
 /// Without authentication anybody may read as any hero, and a proxy may be the address of many.
 const WITHOUT_TOKENS: usize = 16;
 
@@ -20,8 +25,10 @@ const WITHOUT_TOKENS: usize = 16;
 pub struct CallerLimits {
     commands: Meters<CallerKey>,
     writes: Meters<CallerKey>,
+    refusals: Meters<CallerKey>,
+    refusals_at_once: Meters<CallerKey>,
     pub reads: Arc<ReadTurns>,
-    pub handshakes: Arc<ReadTurns>,
+    pub snapshots: Arc<ReadTurns>,
     pub unread: Arc<UnreadAnswers>,
 }
 
@@ -39,9 +46,11 @@ impl CallerLimits {
         Self {
             commands: Meters::new(commands),
             writes: Meters::new(writes),
+            refusals: Meters::new(REFUSALS),
+            refusals_at_once: Meters::new(REFUSALS_AT_ONCE),
             reads: ReadTurns::new(connections.div_ceil(2), most, &unread),
-            // The sockets of a hero bound the number of its handshakes that wait.
-            handshakes: ReadTurns::new(HANDSHAKES, usize::MAX, &unread),
+            // The sockets of a hero bound the number of those that wait.
+            snapshots: ReadTurns::new(SNAPSHOTS, usize::MAX, &unread),
             unread,
         }
     }
@@ -52,6 +61,20 @@ impl CallerLimits {
     /// `rate-limited`
     pub fn command(&self, key: CallerKey) -> Result<(), Problem> {
         within(self.commands.take(key, 1), "commands", "this caller sends commands")
+    }
+
+    /// Counts a refused command of this caller, on whichever of its sockets.
+    pub fn refusal(&self, key: CallerKey) -> RefusalVerdict {
+        let is_within =
+            |meters: &Meters<_>| matches!(meters.take(key, 1), RateVerdict::Taken { .. });
+        if !is_within(&self.refusals) {
+            count("flooding");
+            RefusalVerdict::Close
+        } else if is_within(&self.refusals_at_once) {
+            RefusalVerdict::Answer
+        } else {
+            RefusalVerdict::Pause
+        }
     }
 
     /// Charges a request of this many bytes whose texts are stored. An address, which anybody may
@@ -66,6 +89,15 @@ impl CallerLimits {
         }
         within(self.writes.take(key, bytes), "writes", "this caller stores texts")
     }
+}
+
+/// The consequence of a refused command for its socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusalVerdict {
+    Answer,
+    /// Answer, and read the socket again a little later.
+    Pause,
+    Close,
 }
 
 fn within(verdict: RateVerdict, limit: &'static str, what: &str) -> Result<(), Problem> {
@@ -92,7 +124,7 @@ pub fn too_fast(what: &str, wait: Duration) -> Problem {
 mod tests {
     use galley_protocol::HeroId;
 
-    use super::{CallerKey, CallerLimits, FREE, RateLimit};
+    use super::{CallerKey, CallerLimits, FREE, REFUSALS, RateLimit, RefusalVerdict};
 
     #[test]
     fn texts_of_common_length_are_free_and_long_ones_are_paid_by_the_byte() {
@@ -104,5 +136,19 @@ mod tests {
         let refused = limits.write(hero(1), FREE + 1_000).expect_err("the burst is used");
         assert!(refused.retry_after_ms.is_some_and(|wait| wait > 50_000), "{refused:?}");
         assert!(limits.write(hero(2), FREE + 1_000).is_ok(), "another hero has its own");
+    }
+
+    #[test]
+    fn refusals_are_answered_then_slowed_down_and_at_last_close() {
+        let writes = "unlimited".parse().expect("a rate");
+        let limits = CallerLimits::new((RateLimit::UNLIMITED, writes), 1, 1, true);
+        let hero = |id| CallerKey::Hero(HeroId::new(id).expect("an id"));
+        let mut verdicts: Vec<_> =
+            (0..2 * REFUSALS.burst()).map(|_| limits.refusal(hero(1))).collect();
+        verdicts.dedup();
+        let [answer, pause] = [RefusalVerdict::Answer, RefusalVerdict::Pause];
+        assert!(verdicts.starts_with(&[answer, pause]), "{verdicts:?}");
+        assert!(verdicts.contains(&RefusalVerdict::Close));
+        assert_eq!(limits.refusal(hero(2)), answer, "another hero has its own");
     }
 }

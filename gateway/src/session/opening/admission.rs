@@ -90,7 +90,7 @@ pub async fn enter(
     }
     let role = match hero_id {
         Some(hero_id) => {
-            let turn = state.limits.handshakes.take(key).await?;
+            let turn = state.limits.snapshots.take(key).await?;
             let request = SnapshotRequest { hero_id, since };
             Role::Hero(Box::new(state.commands.snapshot(turn, request).await?))
         }

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::ops::Bound;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -17,11 +18,14 @@ use galley_store::{CHANGES_PAGE, Changes, ChangesRequest, States};
 
 use crate::commands::Commands;
 use crate::hub::{Missed, VersionSeen};
+use crate::limits::{CallerKey, ReadTurns};
 use crate::retry::pause_after;
 use crate::session::wire::{Closed, WireFrame};
+use crate::state::AppState;
 
 pub struct CatchUp {
     commands: Commands,
+    turns: Arc<ReadTurns>,
     hero_id: HeroId,
     missed: Missed,
     /// The cursor of the first page. A later change of an order on it comes as a frame.
@@ -45,9 +49,20 @@ pub struct CatchUpPage {
 }
 
 impl CatchUp {
-    pub fn begin(commands: Commands, hero_id: HeroId, missed: Missed) -> Self {
-        let page = read(commands.clone(), hero_id, &missed, None, Duration::ZERO);
-        Self { commands, hero_id, missed, cursor: None, after: None, page, refusals: 0 }
+    pub fn begin(state: &AppState, hero_id: HeroId, missed: Missed) -> Self {
+        let (commands, turns) = (state.commands.clone(), Arc::clone(&state.limits.snapshots));
+        let mut catch_up = Self {
+            commands,
+            turns,
+            hero_id,
+            missed,
+            cursor: None,
+            after: None,
+            page: std::future::pending().boxed(),
+            refusals: 0,
+        };
+        catch_up.ask(Duration::ZERO);
+        catch_up
     }
 
     /// Waits for the next page. Repeats a read unless it would fail again. Cancel safe.
@@ -55,7 +70,7 @@ impl CatchUp {
         loop {
             match (&mut self.page).await {
                 Ok(changes) => return Ok(self.turn(changes)),
-                Err(problem) if problem.status == 503 => {
+                Err(problem) if matches!(problem.status, 429 | 503) => {
                     self.ask(pause_after(self.refusals));
                     self.refusals += 1;
                 }
@@ -90,7 +105,16 @@ impl CatchUp {
     }
 
     fn ask(&mut self, pause: Duration) {
-        self.page = read(self.commands.clone(), self.hero_id, &self.missed, self.after, pause);
+        let page = read(self.commands.clone(), self.hero_id, &self.missed, self.after);
+        let (turns, caller) = (Arc::clone(&self.turns), CallerKey::Hero(self.hero_id));
+        self.page = async move {
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
+            let _turn = turns.take(caller).await?;
+            page.await
+        }
+        .boxed();
     }
 }
 
@@ -99,9 +123,8 @@ fn read(
     hero_id: HeroId,
     missed: &Missed,
     after: Option<OrderId>,
-    pause: Duration,
 ) -> BoxFuture<'static, Result<Changes, Problem>> {
-    let page = match missed {
+    match missed {
         Missed::Since(since) => {
             let request = ChangesRequest { hero_id, since: *since, after };
             async move { commands.changes(request).await }.boxed()
@@ -118,12 +141,5 @@ fn read(
             }
             .boxed()
         }
-    };
-    async move {
-        if !pause.is_zero() {
-            tokio::time::sleep(pause).await;
-        }
-        page.await
     }
-    .boxed()
 }

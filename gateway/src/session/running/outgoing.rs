@@ -212,9 +212,8 @@ impl Stream {
     }
 
     fn resync(&mut self, missed: Missed) {
-        let commands = self.state.commands.clone();
-        self.catch_up =
-            self.hero_id().map(|hero_id| Box::new(CatchUp::begin(commands, hero_id, missed)));
+        let begin = |hero_id| Box::new(CatchUp::begin(&self.state, hero_id, missed));
+        self.catch_up = self.hero_id().map(begin);
     }
 
     async fn page(

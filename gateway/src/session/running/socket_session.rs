@@ -18,7 +18,7 @@ use super::execute::{self, CommandReply};
 use super::flood::FloodGauge;
 use super::outgoing::Stream;
 use super::renewal;
-use crate::limits::CallerKey;
+use crate::limits::{CallerKey, RefusalVerdict};
 use crate::metrics;
 use crate::session::wire::socket::{Socket, SocketInput};
 use crate::session::wire::{Closed, Wire as _};
@@ -70,7 +70,7 @@ impl<'a> Session<'a> {
             let may_idle = self.waiting.is_none()
                 && self.answers.is_empty()
                 && self.stream.may_idle()
-                && socket.owes_nothing();
+                && socket.may_idle();
             let done = tokio::select! {
                 biased; // reading is bounded by the commands in flight, sending is not
                 heard = socket.receive_in_turn(), if may_read => self.take(socket, heard).await,
@@ -116,7 +116,11 @@ impl<'a> Session<'a> {
         let allowed = match self.charge(&parsed, text.len()) {
             Ok(()) => parsed,
             Err(problem) => {
-                self.flood.note_refusal()?;
+                match self.state.limits.refusal(self.key) {
+                    RefusalVerdict::Answer => {}
+                    RefusalVerdict::Pause => socket.pause(),
+                    RefusalVerdict::Close => return Err(Closed::With(CloseCode::Flooding)),
+                }
                 Err((parsed.map_or_else(|(id, _)| id, |frame| frame.id), problem))
             }
         };

@@ -17,7 +17,7 @@ use galley_protocol::jwt;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
 use super::{Closed, STALLED, Wire, WireFrame};
@@ -37,7 +37,16 @@ const CLOSING_TO_LEAVE: Duration = Duration::from_millis(500);
 const READ: usize = 4 * 1_024;
 /// The most frames of one socket before the other tasks get their turn. tokio would only count the
 /// reads, and one read may hold hundreds of frames.
-const TURN: u32 = 64;
+const TURN: u32 = 16;
+/// The fragments of a message after which a socket is not read for [`PAUSE`]: they may be empty, so
+/// a message of any length may have any number of them.
+const FRAGMENTS: u32 = 64;
+/// How long a socket is not read that sends too much of what costs nothing else.
+const PAUSE: Duration = Duration::from_millis(5);
+/// The bytes of a peer that are read after its close frame without a pause.
+const TAIL: usize = 64 * 1_024;
+/// The most frames of a peer that are read after our close frame, to find its own.
+const LAST_FRAMES: usize = 1_000;
 /// The bytes at which gathered frames are written.
 const GATHERED: usize = 16 * 1_024;
 
@@ -63,12 +72,37 @@ struct Busy {
     unsent: BytesMut,
     /// True if the kernel did not take everything at the last write.
     full: bool,
+    /// The fragments that were received since the last pause.
+    fragments: u32,
+    /// The end of the pause in reading, if there is one.
+    paused_until: Option<Instant>,
 }
 
 impl Busy {
     fn begin(read: BytesMut, max_message: u32) -> Self {
         let max_message = usize::try_from(max_message).unwrap_or(usize::MAX);
-        Self { decoder: Decoder::new(read, max_message), unsent: BytesMut::new(), full: false }
+        Self {
+            decoder: Decoder::new(read, max_message),
+            unsent: BytesMut::new(),
+            full: false,
+            fragments: 0,
+            paused_until: None,
+        }
+    }
+
+    /// Counts a fragment. Returns true if a pause begins.
+    fn note_fragment(&mut self) -> bool {
+        self.fragments += 1;
+        let is_last = self.fragments == FRAGMENTS;
+        if is_last {
+            self.fragments = 0;
+            self.pause();
+        }
+        is_last
+    }
+
+    fn pause(&mut self) {
+        self.paused_until = Some(Instant::now() + PAUSE);
     }
 
     fn of(busy: &mut Option<Box<Self>>, max_message: u32) -> &mut Self {
@@ -109,9 +143,9 @@ impl Socket {
         socket
     }
 
-    /// Returns true if the kernel has taken everything.
-    pub fn owes_nothing(&self) -> bool {
-        self.unsent().is_empty()
+    /// Returns true if the kernel has taken everything, and the next bytes may be read at once.
+    pub fn may_idle(&self) -> bool {
+        self.busy.as_ref().is_none_or(|busy| busy.unsent.is_empty() && busy.paused_until.is_none())
     }
 
     /// Others may write to it while no bytes are unsent.
@@ -126,6 +160,11 @@ impl Socket {
             busy.unsent = remainder.into();
             busy.full = true;
         }
+    }
+
+    /// Reads no more for [`PAUSE`].
+    pub fn pause(&mut self) {
+        self.busy().pause();
     }
 
     /// Becomes ready when the peer has sent something, or is gone.
@@ -147,9 +186,14 @@ impl Socket {
 
     /// Unsent bytes go out first, so a peer that takes no pong is not read. Cancel safe.
     pub async fn receive(&mut self) -> SocketInput {
+        let mut has_fragment = false;
         loop {
             if let Err(closed) = self.flush().await {
                 return SocketInput::Closed(closed);
+            }
+            if let Some(end) = self.busy.as_ref().and_then(|busy| busy.paused_until) {
+                Box::pin(sleep_until(end)).await;
+                self.busy().paused_until = None;
             }
             let decoded = self.busy.as_mut().map_or(Ok(None), |busy| busy.decoder.decode());
             self.become_idle();
@@ -165,10 +209,17 @@ impl Socket {
                     return SocketInput::Control;
                 }
                 Ok(Some(SocketMessage::Pong)) => return SocketInput::Control,
-                Ok(Some(SocketMessage::Fragment)) => return SocketInput::Fragment,
+                Ok(Some(SocketMessage::Fragment)) => {
+                    has_fragment = true;
+                    if self.busy().note_fragment() {
+                        return SocketInput::Fragment;
+                    }
+                    continue;
+                }
                 Ok(Some(SocketMessage::Close(code))) => {
                     return SocketInput::Closed(Closed::ByPeer(code));
                 }
+                Ok(None) if has_fragment => return SocketInput::Fragment,
                 Ok(None) => {}
                 Err(code) => return SocketInput::Closed(Closed::With(code)),
             }
@@ -220,8 +271,11 @@ impl Socket {
                     self.gather(OpCode::Control(Control::Close), &goodbye);
                     self.write_all().await?;
                     // The frames of a flood are not decoded any more.
-                    let waits = code != CloseCode::Flooding;
-                    while waits && !matches!(self.receive_in_turn().await, SocketInput::Closed(_)) {
+                    let mut left = if code == CloseCode::Flooding { 0 } else { LAST_FRAMES };
+                    while left > 0
+                        && !matches!(self.receive_in_turn().await, SocketInput::Closed(_))
+                    {
+                        left -= 1;
                     }
                 }
             }
@@ -254,13 +308,18 @@ impl Wire for Socket {
 
 impl Socket {
     /// Reads until the peer ends: a connection that is dropped with unread bytes is reset, and the
-    /// peer may lose our last frame.
+    /// peer may lose our last frame. A peer that goes on and on is read slowly.
     async fn drain(&mut self) -> io::Result<()> {
         rustix::net::shutdown(&self.stream, rustix::net::Shutdown::Write)?;
+        let mut tail = 0;
         loop {
             self.busy = None;
-            if std::future::poll_fn(|context| self.poll_read(context)).await? == 0 {
-                return Ok(());
+            match std::future::poll_fn(|context| self.poll_read(context)).await? {
+                0 => return Ok(()),
+                read => tail += read,
+            }
+            if tail > TAIL {
+                sleep(PAUSE).await;
             }
         }
     }
@@ -329,7 +388,9 @@ impl Socket {
 
     /// Frees the memory of reads and writes if none is unfinished.
     fn become_idle(&mut self) {
-        self.busy.take_if(|busy| busy.unsent.is_empty() && busy.decoder.is_empty());
+        self.busy.take_if(|busy| {
+            busy.unsent.is_empty() && busy.decoder.is_empty() && busy.paused_until.is_none()
+        });
     }
 
     /// Returns an error if the socket must be closed: the session looks at its token, and at its

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use crate::log::Log;
+use crate::service_manager::keep_alive;
 use crate::signals::stop_on_signals;
 use crate::{Failure, LogConfig, Supervisor};
 
@@ -48,6 +49,7 @@ fn try_run(
     let mut supervisor = Supervisor::default();
     let result = runtime.block_on(async {
         let stop = stop_on_signals(&mut supervisor, log.queue())?;
+        keep_alive(&mut supervisor);
         let body = AssertUnwindSafe(async { body(stop).await }).catch_unwind();
         tokio::select! {
             // The log has the panic itself. Nothing that it left half done is used after this.

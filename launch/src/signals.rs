@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::log::LogQueue;
+use crate::service_manager::{tell_reloading, tell_stopping};
 use crate::{Failure, StopOrder, Supervisor};
 
 /// The exit code after a second signal: 128 + SIGINT, as in shells.
@@ -65,6 +66,7 @@ pub(crate) fn stop_on_signals(
     supervisor.supervise(StopOrder::Last, "listener to signals", async move |_| {
         let name = signals.next().await;
         info!(signal = name, "stopping; a second signal ends at once");
+        tell_stopping();
         token.cancel();
         let name = signals.next().await;
         warn!(signal = name, "ending at once");
@@ -99,7 +101,8 @@ impl Signals {
                 },
             }
             info!("SIGHUP: reading secrets and certificates again");
-            HANGUPS.send_replace(());
+            // The readers of the files are awake after this, and read them within moments.
+            tell_reloading(|| HANGUPS.send_replace(()));
         }
     }
 }

@@ -70,6 +70,7 @@ mod message_exchange;
 mod mounted_secrets;
 mod names_for_ids;
 mod neighbours;
+mod notified_supervisor;
 mod openapi;
 mod origins;
 mod over_tls;

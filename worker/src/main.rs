@@ -54,6 +54,7 @@ fn main() -> ExitCode {
 async fn work(arguments: WorkerCommandLine, stop: CancellationToken) -> Result<(), Failure> {
     let (store, bus) = arguments.backends.open(None, &arguments.wait.begin(&stop)).await?;
     let worker = Worker::new(arguments.worker, store.clone(), bus.clone());
+    galley_launch::tell_ready("processing orders");
     let outcome = arguments.health.beside(store.as_ref(), worker.run(stop)).await;
     galley_launch::leave(outcome, store.as_ref(), &bus).await
 }

@@ -4,10 +4,25 @@
 #   docker run --rm --publish 127.0.0.1:8080:8080 --volume galley:/data \
 #     --env GALLEY_LISTEN=0.0.0.0:8080 --env GALLEY_INSECURE_NO_AUTH=1 galley
 
+# The manifests, and an empty program in the place of each crate root: what the dependencies need, and nothing that an edit changes.
+FROM rust:1-slim-bookworm AS manifests
+WORKDIR /sources
+COPY . .
+RUN mkdir /manifests \
+    && find . '(' -name Cargo.toml -o -name Cargo.lock ')' -exec cp --parents --target-directory=/manifests {} + \
+    && find . '(' -name lib.rs -o -name main.rs -o -name build.rs -o -path '*/src/bin/*.rs' ')' \
+      -exec cp --parents --target-directory=/manifests {} + \
+    && find /manifests -name '*.rs' -exec sh -c 'for root; do echo "fn main() { }" >"$root"; done' sh {} +
+
 FROM rust:1-slim-bookworm AS build
 WORKDIR /build
+# This layer has the dependencies. It is built anew for another manifest or lock file, not for an edit of the sources: Docker compares
+# what it copies by content. Of our own crates nothing stays, for they were empty.
+COPY --from=manifests /manifests .
+RUN cargo build --release --locked --package galley --package galley-gateway --package galley-worker --package galley-sbom \
+    && rm -rf target/release/.fingerprint/galley*
 COPY . .
-RUN cargo build --release --locked --package galley --package galley-gateway --package galley-worker
+RUN cargo build --release --locked --package galley --package galley-gateway --package galley-worker --package galley-sbom
 RUN cargo run --release --locked --package galley-sbom >galley.cdx.json
 
 FROM debian:bookworm-slim

@@ -7,15 +7,21 @@ use std::path::{Path, PathBuf};
 mod advisories;
 mod comments;
 mod compose_file;
+mod container_image;
+mod debian_package;
 mod dependencies;
+mod deployment_tools;
 mod documented_exit_codes;
 mod documented_promises;
 mod documented_settings;
+mod kubernetes_files;
 mod migration_files;
 mod modules;
 mod named_tests;
 mod pictures;
+mod systemd_units;
 mod unique_names;
+mod workflow_files;
 
 /// The folder of the project.
 fn root() -> &'static Path {

@@ -10,6 +10,8 @@ use crate::deployment_tools::{assert_setting, output, tool, yaml};
 use crate::{read, root};
 
 const OVERLAYS: [&str; 2] = ["single", "replicated"];
+/// The oldest version of Kubernetes that `docs/deployment.md` names, and the newest known.
+const VERSIONS: [&str; 2] = ["1.30", "1.37"];
 /// The time of a stop beyond the delay and the drain.
 const GRACE: u64 = 20;
 
@@ -77,7 +79,11 @@ fn environment(container: &Value) -> impl Iterator<Item = (&str, &str)> {
 fn kubernetes_knows_every_field_of_both_overlays() {
     for overlay in OVERLAYS {
         let rendered = Rendered::of(overlay);
-        output(tool("bin/kubernetes-validate").args(["--strict", "--quiet"]).arg(&rendered.file));
+        for version in VERSIONS {
+            let mut validate = tool("bin/kubernetes-validate");
+            validate.args(["--strict", "--quiet", "--kubernetes-version", version]);
+            output(validate.arg(&rendered.file));
+        }
         let kinds: BTreeSet<&str> = rendered.parts.iter().map(|part| text(part, "/kind")).collect();
         for kind in ["Deployment", "Job", "Service", "PodDisruptionBudget", "NetworkPolicy"] {
             assert!(kinds.contains(kind), "{overlay} has no {kind}");

@@ -8,7 +8,7 @@ use crate::deployment_tools::{assert_setting, output};
 use crate::{files_named, read};
 
 /// The most exposure that `systemd-analyze security` may find, in tenths of its scale up to 10.
-const MAX_EXPOSURE: &str = "15";
+const MAX_EXPOSURE: &str = "12";
 /// The time of a stop with the default delay and drain of a gateway that others reach.
 const STOP: u64 = 5 + 10 + 20;
 

@@ -12,10 +12,11 @@ use clap::Args;
 use galley_bus::BusConfig;
 use galley_gateway::Gateway;
 use galley_launch::{
-    CheckConfig, DatabaseConnections, Failure, LogConfig, Namespace, Patience, RedisTlsArguments,
-    WaitConfig, migrate, open_bus, open_store, schema, tell_start,
+    CheckConfig, DatabaseConnections, Failure, InspectionConfig, LogConfig, Namespace, Patience,
+    RedisTlsArguments, WaitConfig, migrate, open_bus, open_store, schema, tell_start,
 };
 use galley_store::Store;
+use galley_telemetry::MeteredProgram;
 use galley_worker::Worker;
 use tokio_util::sync::CancellationToken;
 
@@ -53,6 +54,8 @@ pub struct ServeArguments {
     pub gateway: galley_gateway::GatewayConfig,
     #[command(flatten)]
     pub worker: galley_worker::WorkerConfig,
+    #[command(flatten)]
+    pub inspection: InspectionConfig,
     #[command(flatten)]
     pub check: CheckConfig,
     #[command(flatten)]
@@ -104,6 +107,8 @@ async fn serve_from(
         schema(store.as_ref(), patience).await?;
     }
     let bus = open_bus(bus, store.as_ref(), patience).await?;
+    let inspection = arguments.inspection.bind(MeteredProgram::Both)?;
+    galley_telemetry::install(MeteredProgram::Both);
     let gateway = Gateway::bind(arguments.gateway, store.clone(), bus.clone())?;
     let worker = Worker::new(arguments.worker, store, bus.clone());
     galley_launch::announce(&gateway.address());
@@ -114,11 +119,12 @@ async fn serve_from(
         let _end = stop.clone().drop_guard();
         worker.run(served.clone()).await
     };
+    let routes = gateway.inspection();
     let serve = async {
         let _end = served.clone().drop_guard();
         gateway.run(stop.clone()).await
     };
-    let (serving, working) = tokio::join!(serve, work);
+    let (serving, working) = inspection.beside(routes, async { tokio::join!(serve, work) }).await;
     serving.map_err(Failure::failed)?;
     working.map_err(Failure::failed)?;
     galley_launch::leave_bus(&bus).await;

@@ -54,7 +54,7 @@ impl<T> Inbox<T> {
         // The inbox takes no item behind a gap until the gap was taken.
         if state.gap || state.weight + weight > BOUND {
             state.gap = true;
-            metrics::counter!("galley_bus_messages_dropped_total").increment(1);
+            metrics::counter!(galley_telemetry::BUS_MESSAGES_DROPPED).increment(1);
         } else {
             state.weight += weight;
             state.items.push_back((weight, item));

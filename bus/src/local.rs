@@ -78,9 +78,10 @@ impl LocalState {
             if waiting.len() < QUEUE_BOUND {
                 waiting.push_back(order);
             } else {
-                metrics::counter!("galley_queue_dropped_total").increment(1);
+                metrics::counter!(galley_telemetry::QUEUE_DROPPED).increment(1);
             }
         }
+        measure(&waiting);
         if !waiting.is_empty() {
             self.filled.notify_one();
         }
@@ -182,11 +183,18 @@ struct LocalQueue {
     next_token: u64,
 }
 
+#[expect(clippy::cast_precision_loss, reason = "at most the bound of the queue")]
+fn measure(waiting: &VecDeque<OrderId>) {
+    let labels = [("state", "waiting"), ("stream", "in-process")];
+    metrics::gauge!(galley_telemetry::QUEUE_ENTRIES, &labels).set(waiting.len() as f64);
+}
+
 impl LocalQueue {
     fn take(&mut self, limit: usize) -> Vec<Entry> {
         let mut waiting = self.shared.waiting();
         let count = limit.min(waiting.len()).min(QUEUE_BOUND.saturating_sub(self.taken.len()));
         let orders: Vec<OrderId> = waiting.drain(..count).collect();
+        measure(&waiting);
         // Many entries may share one notification: wakes the next reader.
         if !waiting.is_empty() {
             self.shared.filled.notify_one();

@@ -124,7 +124,7 @@ impl<D: Decode> TrackedSubscription<D> {
     /// Queues the gap and the safe cursor that follow from the last message or call.
     fn follow(&mut self) {
         if let Some(Gap { since }) = self.publishers.take_gap() {
-            metrics::counter!("galley_bus_gaps_total").increment(1);
+            metrics::counter!(galley_telemetry::BUS_GAPS).increment(1);
             self.next.push_back(SubscriptionEvent::Gap { since });
         }
         // Returned only if it has changed.

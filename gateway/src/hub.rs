@@ -117,7 +117,13 @@ impl Drop for Membership {
         // The guard is released by now: this call locks the same part of the map again.
         crowds.remove_if(&self.hero_id, |_, crowd| crowd.sockets == 0);
         ::metrics::gauge!(metrics::SOCKETS).decrement(1);
+        ::metrics::gauge!(metrics::SOCKETS_BY_KIND, "kind" => kind(self.hero_id)).decrement(1);
     }
+}
+
+/// Returns the value of the label of sockets of this hero, or of staff.
+const fn kind(hero_id: Option<HeroId>) -> &'static str {
+    if hero_id.is_some() { "hero" } else { "staff" }
 }
 
 impl Crowd {
@@ -179,6 +185,7 @@ impl Hub {
         let shard = crowd.add(&outbox);
         drop(crowd);
         ::metrics::gauge!(metrics::SOCKETS).increment(1);
+        ::metrics::gauge!(metrics::SOCKETS_BY_KIND, "kind" => kind(hero_id)).increment(1);
         Ok(Membership { hub: self.clone(), hero_id, shard, outbox })
     }
 

@@ -43,7 +43,7 @@ use axum::Router;
 use axum::routing::any;
 use galley_bus::SharedBus;
 use galley_launch::{
-    Failure, ListenError, Listener, StopOrder, Supervisor, TaskDied, renew_logins,
+    Failure, ListenError, Listener, Scrape, StopOrder, Supervisor, TaskDied, renew_logins,
 };
 use galley_store::Store;
 use thiserror::Error;
@@ -109,6 +109,7 @@ impl Gateway {
         let (hosts, entrance) = (config.hosts()?, Arc::new(config.entrance()?));
         let listener = Listener::bind(&config.listen, config.reuse_port)?;
         metrics::install();
+        let scrape = Scrape::new(Arc::clone(&store));
         let hub = Hub::new(store.cursor_keys().clone());
         let mut supervisor = Supervisor::default();
         let limits = CallerLimits::new(
@@ -133,6 +134,7 @@ impl Gateway {
             unproven: WaitingSockets::new(MAX_UNPROVEN),
             limits,
             commands,
+            scrape,
             totals: totals_cache::TotalsCache::default(),
             bus,
             probes: probes::Probes::default(),
@@ -148,6 +150,12 @@ impl Gateway {
     #[must_use]
     pub fn address(&self) -> String {
         self.listener.to_string()
+    }
+
+    /// Returns the routes of an address of their own, without tokens: `/metrics`, `/healthz` and
+    /// `/readyz`.
+    pub fn inspection(&self) -> Router {
+        rest::inspection().with_state(self.state.clone())
     }
 
     /// Serves until `stop` is cancelled, then stops in order (`leaving.rs`). Returns once all

@@ -4,7 +4,10 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser};
 use galley_gateway::{Gateway, GatewayConfig};
-use galley_launch::{BackendArguments, CheckConfig, Failure, LogConfig, WaitConfig};
+use galley_launch::{
+    BackendArguments, CheckConfig, Failure, InspectionConfig, LogConfig, WaitConfig,
+};
+use galley_telemetry::MeteredProgram;
 use tokio_util::sync::CancellationToken;
 
 /// The gateway of Galley: REST, WebSocket, SSE and the dashboard. Any number of instances share a
@@ -16,6 +19,8 @@ struct GatewayCommandLine {
     backends: BackendArguments,
     #[command(flatten)]
     gateway: GatewayConfig,
+    #[command(flatten)]
+    inspection: InspectionConfig,
     #[command(flatten)]
     wait: WaitConfig,
     #[command(flatten)]
@@ -54,7 +59,9 @@ async fn serve(arguments: GatewayCommandLine, stop: CancellationToken) -> Result
     arguments.gateway.check()?;
     let auth = arguments.gateway.auth.word();
     let (store, bus) = arguments.backends.open(Some(auth), &arguments.wait.begin(&stop)).await?;
+    let inspection = arguments.inspection.bind(MeteredProgram::Gateway)?;
     let gateway = Gateway::bind(arguments.gateway, store.clone(), bus.clone())?;
     galley_launch::announce(&gateway.address());
-    galley_launch::leave(gateway.run(stop).await, store.as_ref(), &bus).await
+    let served = inspection.beside(gateway.inspection(), gateway.run(stop)).await;
+    galley_launch::leave(served, store.as_ref(), &bus).await
 }

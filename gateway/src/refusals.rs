@@ -42,7 +42,16 @@ impl Refusals {
 impl Cause {
     const COUNT: usize = 12;
 
-    const fn word(self) -> &'static str {
+    /// Returns every cause.
+    #[cfg(test)]
+    pub fn all() -> impl Iterator<Item = Self> {
+        let tokens = TokenRejection::ALL.map(Self::Token);
+        [Self::Origin, Self::Host, Self::NoToken, Self::NotStaff, Self::AuthTimeout, Self::Unproven]
+            .into_iter()
+            .chain(tokens)
+    }
+
+    pub const fn word(self) -> &'static str {
         match self {
             Self::Origin => "foreign-origin",
             Self::Host => "foreign-host",

@@ -21,6 +21,7 @@ mod read_back;
 mod readiness;
 mod resource_handlers;
 
+use axum::routing::get;
 use axum::{Extension, Router};
 use galley_protocol::{FieldError, Order, Problem};
 use utoipa::OpenApi;
@@ -94,6 +95,14 @@ pub fn router(state: &AppState) -> Router<AppState> {
     document.merge(described);
     document.merge(others);
     guarded.merge(docs::router(&document))
+}
+
+/// Returns the routes for operators, without tokens.
+pub fn inspection() -> Router<AppState> {
+    Router::new()
+        .route("/metrics", get(readiness::scrape))
+        .route("/healthz", get(readiness::alive))
+        .route("/readyz", get(readiness::ready))
 }
 
 /// Adds the token requirement, and the answers without a token, to every operation.

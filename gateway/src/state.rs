@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use galley_bus::SharedBus;
+use galley_launch::Scrape;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -59,6 +60,8 @@ pub struct Parts {
     /// The number of orders in each status, for the staff feed.
     pub totals: TotalsCache,
     pub bus: SharedBus,
+    /// What `/metrics` reads.
+    pub scrape: Scrape,
     /// The last answers of the services that this gateway depends on.
     pub probes: Probes,
     pub hub: Hub,

@@ -144,7 +144,7 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
     let backtrace =
         (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
     tracing::error!(said, at, thread, backtrace, "a panic");
-    metrics::counter!("galley_panics_total").increment(1);
+    metrics::counter!(galley_telemetry::PANICS).increment(1);
 }
 
 #[cfg(test)]

@@ -12,7 +12,8 @@ use galley_protocol::{
 use crate::change_pages::{Changes, ChangesOfAll, ChangesRequest, States};
 use crate::cursor_keys::CursorKeys;
 use crate::requests::{
-    CancelVerdict, Census, Claim, Claimed, DeleteVerdict, Incarnations, PlaceVerdict, ViewedOrder,
+    CancelVerdict, Census, Claim, Claimed, ConnectionLoad, DeleteVerdict, Incarnations,
+    PlaceVerdict, ViewedOrder,
 };
 use crate::snapshot::{Snapshot, SnapshotRequest};
 use crate::{Result, StoreConnectError};
@@ -38,6 +39,9 @@ pub trait Reading {
     async fn orders(&self, filter: &OfHero<ListOrders>) -> Result<Page<OrderView>>;
     /// Counts the orders by status.
     async fn totals(&self) -> Result<Totals>;
+    /// Returns the age of the oldest PENDING order, by the clock of the database; `None` if there is
+    /// none.
+    async fn oldest_pending(&self) -> Result<Option<Duration>>;
     /// Counts the orders of a hero that have not ended, up to `at_most`.
     async fn open_orders(&self, hero_id: HeroId, at_most: usize) -> Result<usize>;
     /// Reads the heroes that were deleted within this time, by the clock of the database; `None` for
@@ -113,6 +117,10 @@ pub trait Upkeep {
     /// Moves the write-ahead log into the database file, so that a copy of that file alone is
     /// complete. Does nothing for a database server.
     async fn checkpoint(&self) -> Result<()>;
+    /// Returns the connections of this process to a database server; a file has none.
+    fn connections(&self) -> ConnectionLoad {
+        ConnectionLoad::default()
+    }
     /// Takes the user, the password and the servers of this URL for further connections. A file
     /// has none.
     ///

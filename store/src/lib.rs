@@ -15,6 +15,7 @@ mod cursor_keys;
 mod database_outage;
 mod low_watermark;
 mod menu_area;
+mod metered_store;
 mod migrations;
 mod postgres;
 mod refolding;
@@ -38,8 +39,8 @@ pub use cursor_keys::CursorKeys;
 pub use menu_area::Menu;
 pub use migrations::OUTDATED;
 pub use requests::{
-    CancelVerdict, Census, ChangeError, Claim, ClaimFrom, Claimed, Creation, DeleteVerdict,
-    IdRange, Incarnations, ListPage, PlaceVerdict, ViewedOrder,
+    CancelVerdict, Census, ChangeError, Claim, ClaimFrom, Claimed, ConnectionLoad, Creation,
+    DeleteVerdict, IdRange, Incarnations, ListPage, PlaceVerdict, ViewedOrder,
 };
 pub use searching::SEARCHED;
 pub use snapshot::{MAX_ACTIVE, MAX_RESUMED, Snapshot, SnapshotRequest};

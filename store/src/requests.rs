@@ -113,6 +113,17 @@ pub enum DeleteVerdict {
     NotFound,
 }
 
+/// The connections of one process to a database server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ConnectionLoad {
+    /// Those that are open.
+    pub open: usize,
+    /// Those that work for an operation.
+    pub used: usize,
+    /// The operations that wait for one.
+    pub waiting: usize,
+}
+
 /// The incarnations of workers.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Incarnations {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use crate::metered_store::MeteredStore;
 use crate::postgres::Postgres;
 use crate::sqlite::Sqlite;
 use crate::{Store, StoreError};
@@ -62,8 +63,10 @@ pub async fn connect_with(
     connections: u32,
 ) -> Result<Arc<dyn Store>, StoreConnectError> {
     match kind(url)? {
-        DatabaseKind::Postgres => Ok(Arc::new(Postgres::connect(url, connections).await?)),
-        DatabaseKind::Sqlite => Ok(Arc::new(Sqlite::connect(url).await?)),
+        DatabaseKind::Postgres => {
+            Ok(Arc::new(MeteredStore(Postgres::connect(url, connections).await?)))
+        }
+        DatabaseKind::Sqlite => Ok(Arc::new(MeteredStore(Sqlite::connect(url).await?))),
     }
 }
 

@@ -15,6 +15,7 @@ mod documented_exit_codes;
 mod documented_promises;
 mod documented_settings;
 mod kubernetes_files;
+mod metrics_document;
 mod migration_files;
 mod modules;
 mod named_tests;

@@ -28,7 +28,8 @@ async fn health_readiness_and_metrics_are_told(stack: StackBuilder) {
     assert!(metrics.header("content-type").starts_with("text/plain"));
     for line in metrics.text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
         let (name, number) = line.rsplit_once(' ').expect("a name and a number");
-        assert!(name.starts_with("galley_"), "{line}");
+        let is_ours = ["galley_", "process_"].iter().any(|begin| name.starts_with(begin));
+        assert!(is_ours, "{line}");
         number.parse::<f64>().expect("a number");
     }
     assert!(metrics.text.contains(r#"route="/orders""#), "{}", metrics.text);

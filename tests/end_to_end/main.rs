@@ -67,6 +67,7 @@ mod load;
 mod logging;
 mod many;
 mod message_exchange;
+mod metrics_of_programs;
 mod mounted_secrets;
 mod names_for_ids;
 mod neighbours;

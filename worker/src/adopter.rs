@@ -163,7 +163,7 @@ async fn adopt(state: &WorkerState, stop: &CancellationToken) -> Result<(), Stor
         }
         reach(FailPoint::AfterAdoptCommit);
         state.arm(&adopted);
-        metrics::counter!("galley_orders_adopted_total").increment(adopted.len() as u64);
+        metrics::counter!(galley_telemetry::ORDERS_ADOPTED).increment(adopted.len() as u64);
         tracing::info!(orders = adopted.len(), "orders were adopted");
         untold.extend(adopted.iter().map(|adopted| Update::of(&adopted.order)));
         if adopted.len() < CHUNK {

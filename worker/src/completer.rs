@@ -55,9 +55,16 @@ async fn complete(state: &WorkerState, due: &[DueOrder]) {
     }
     let now = Instant::now();
     for due in due {
-        metrics::histogram!("galley_completion_lag_seconds").record((now - due.at).as_secs_f64());
+        metrics::histogram!(galley_telemetry::COMPLETION_LAG_SECONDS)
+            .record((now - due.at).as_secs_f64());
     }
-    metrics::counter!("galley_orders_completed_total").increment(completed.len() as u64);
+    for order in &completed {
+        if let Some(completed) = order.completed_time {
+            metrics::histogram!(galley_telemetry::ORDER_SECONDS)
+                .record(completed.since(order.order_time));
+        }
+    }
+    metrics::counter!(galley_telemetry::ORDERS_COMPLETED).increment(completed.len() as u64);
     let updates: Vec<Update> = completed.iter().map(Update::of).collect();
     state.publish(&updates).await;
     if repeated {

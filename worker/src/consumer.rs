@@ -78,7 +78,7 @@ async fn serve(
             return;
         }
     };
-    metrics::counter!("galley_orders_claimed_total", "from" => "queue")
+    metrics::counter!(galley_telemetry::ORDERS_CLAIMED, "from" => "queue")
         .increment(claimed.len() as u64);
     if let Err(error) =
         state.arm_behind(queue.settle(entries, &WorkerState::updates(&claimed)), &claimed).await

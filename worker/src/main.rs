@@ -3,7 +3,10 @@
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser};
-use galley_launch::{BackendArguments, CheckConfig, Failure, HealthConfig, LogConfig, WaitConfig};
+use galley_launch::{
+    BackendArguments, CheckConfig, Failure, HealthConfig, InspectionConfig, LogConfig, WaitConfig,
+};
+use galley_telemetry::MeteredProgram;
 use galley_worker::{Worker, WorkerConfig};
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +22,8 @@ struct WorkerCommandLine {
     worker: WorkerConfig,
     #[command(flatten)]
     health: HealthConfig,
+    #[command(flatten)]
+    inspection: InspectionConfig,
     #[command(flatten)]
     wait: WaitConfig,
     #[command(flatten)]
@@ -53,8 +58,10 @@ fn main() -> ExitCode {
 
 async fn work(arguments: WorkerCommandLine, stop: CancellationToken) -> Result<(), Failure> {
     let (store, bus) = arguments.backends.open(None, &arguments.wait.begin(&stop)).await?;
+    let inspection = arguments.inspection.bind(MeteredProgram::Worker)?;
     let worker = Worker::new(arguments.worker, store.clone(), bus.clone());
     galley_launch::tell_ready("processing orders");
-    let outcome = arguments.health.beside(store.as_ref(), worker.run(stop)).await;
+    let work = arguments.health.beside(store.as_ref(), worker.run(stop));
+    let outcome = inspection.beside(galley_launch::inspection_of(store.clone()), work).await;
     galley_launch::leave(outcome, store.as_ref(), &bus).await
 }

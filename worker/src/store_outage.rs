@@ -19,7 +19,7 @@ pub(crate) struct StoreOutage {
 impl StoreOutage {
     /// Notes a failed request to the database.
     pub(crate) fn note(&self, question: &'static str, error: &StoreError) {
-        metrics::counter!("galley_worker_store_errors_total", "question" => question).increment(1);
+        metrics::counter!(galley_telemetry::STORE_ERRORS, "question" => question).increment(1);
         if error.is_passing() {
             return;
         }

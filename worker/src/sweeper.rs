@@ -85,7 +85,7 @@ async fn sweep(state: &WorkerState, ids: IdRange, age: Duration, stop: &Cancella
         if claimed.is_empty() {
             break;
         }
-        metrics::counter!("galley_orders_claimed_total", "from" => "database")
+        metrics::counter!(galley_telemetry::ORDERS_CLAIMED, "from" => "database")
             .increment(claimed.len() as u64);
         state.arm_behind(state.publish(&WorkerState::updates(&claimed)), &claimed).await;
         drop(pending);

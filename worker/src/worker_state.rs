@@ -101,6 +101,12 @@ impl WorkerState {
     /// have committed.
     pub(crate) async fn claim(&self, from: ClaimFrom<'_>) -> Result<Vec<Claimed>, StoreError> {
         let claimed = self.store.claim(self.owner, Claim { from, delay: self.delay.clone() }).await;
+        for Claimed { order, .. } in claimed.iter().flatten() {
+            if let Some(started) = order.started_time.or(order.completed_time) {
+                metrics::histogram!(galley_telemetry::ORDER_WAIT_SECONDS)
+                    .record(started.since(order.order_time));
+            }
+        }
         let newest = claimed.iter().flatten().map(|claimed| claimed.order.id.get()).max();
         self.newest.fetch_max(newest.unwrap_or(0), Ordering::Relaxed);
         match &claimed {
@@ -170,7 +176,7 @@ impl WorkerState {
         self.touch();
         for Claimed { order, .. } in claimed {
             if let Some(reason) = order.reason {
-                metrics::counter!("galley_orders_cancelled_total", "reason" => label(reason))
+                metrics::counter!(galley_telemetry::ORDERS_CANCELLED, "reason" => label(reason))
                     .increment(1);
             }
         }
@@ -230,7 +236,7 @@ impl WorkerState {
     pub(crate) async fn publish(&self, updates: &[Update]) {
         for batch in updates.chunks(MAX_BATCH) {
             if let Err(error) = self.bus.publish(batch, &[]).await {
-                metrics::counter!("galley_worker_publish_errors_total").increment(1);
+                metrics::counter!(galley_telemetry::PUBLISH_ERRORS).increment(1);
                 tracing::debug!(%error, "updates were not published");
                 return;
             }
@@ -262,7 +268,7 @@ impl WorkerState {
             (preparation.len(), preparation.next_due())
         };
         #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
-        metrics::gauge!("galley_orders_in_preparation").set(held as f64);
+        metrics::gauge!(galley_telemetry::ORDERS_IN_PREPARATION).set(held as f64);
         let late = next.is_some_and(|at| at.elapsed() > MAX_LAG);
         let full = held >= MAX_HELD || late;
         self.full.send_if_modified(|was| std::mem::replace(was, full) != full);

@@ -138,7 +138,7 @@ async fn mend(shared: Arc<ConnectionState>) {
         let mut backoff = Backoff::AWAY;
         let connection = loop {
             backoff.wait().await;
-            metrics::counter!("galley_bus_reconnects_total").increment(1);
+            metrics::counter!(galley_telemetry::BUS_RECONNECTS).increment(1);
             if let Ok(connection) = shared.greet().await {
                 break connection;
             }

@@ -83,9 +83,6 @@ impl RedisSubscription {
         });
         let pumps = pumps.collect();
         subscriptions.open.fetch_add(1, Ordering::Relaxed);
-        for refused in ["galley_bus_forged_total", "galley_bus_malformed_total"] {
-            metrics::counter!(refused).increment(0);
-        }
         Ok(TrackedSubscription::new(
             messages,
             shards,
@@ -132,7 +129,7 @@ impl Decode for RedisSubscription {
 impl RedisSubscription {
     /// Counts a message that no process of this service sent. It counts as not received.
     fn refuse<T>(&self, shard: u16) -> Option<T> {
-        metrics::counter!("galley_bus_forged_total").increment(1);
+        metrics::counter!(galley_telemetry::BUS_FORGED).increment(1);
         if let Some(more) = self.forged.now() {
             tracing::warn!(
                 shard,
@@ -154,7 +151,7 @@ impl RedisSubscription {
                 None
             }
             Err(error) => {
-                metrics::counter!("galley_bus_malformed_total").increment(1);
+                metrics::counter!(galley_telemetry::BUS_MALFORMED).increment(1);
                 if let Some(more) = self.malformed.now() {
                     tracing::warn!(%error, more, "a message on a channel is skipped; `more` others since the last such line");
                 }
@@ -173,7 +170,7 @@ struct Deaf {
 impl Deaf {
     fn count(subscriptions: &Arc<RedisSubscriptions>) -> Self {
         subscriptions.deaf.fetch_add(1, Ordering::Relaxed);
-        metrics::gauge!("galley_bus_deaf").increment(1);
+        metrics::gauge!(galley_telemetry::BUS_DEAF).increment(1);
         Self { subscriptions: Arc::clone(subscriptions), since: Instant::now() }
     }
 }
@@ -181,8 +178,8 @@ impl Deaf {
 impl Drop for Deaf {
     fn drop(&mut self) {
         self.subscriptions.deaf.fetch_sub(1, Ordering::Relaxed);
-        metrics::gauge!("galley_bus_deaf").decrement(1);
-        metrics::histogram!("galley_bus_deaf_seconds").record(self.since.elapsed());
+        metrics::gauge!(galley_telemetry::BUS_DEAF).decrement(1);
+        metrics::histogram!(galley_telemetry::BUS_DEAF_SECONDS).record(self.since.elapsed());
     }
 }
 

@@ -88,7 +88,7 @@ impl StreamReader {
         let mut outcome = self.read_once(&mut wire, limit).await;
         self.troubled = outcome.is_err();
         if outcome.as_ref().is_err_and(is_group_missing) {
-            metrics::counter!("galley_queue_group_recreated_total").increment(1);
+            metrics::counter!(galley_telemetry::QUEUE_GROUP_RECREATED).increment(1);
             tracing::warn!(stream = self.stream, "the consumer group is gone; creating it again");
             outcome =
                 stream_upkeep::create_group(&mut wire, &self.stream).await.map(|()| Vec::new());
@@ -143,7 +143,7 @@ impl StreamReader {
         let (good, malformed): (Vec<_>, Vec<_>) =
             raw.into_iter().partition(|entry| entry.order_id.is_some());
         if !malformed.is_empty() {
-            metrics::counter!("galley_queue_malformed_total").increment(malformed.len() as u64);
+            metrics::counter!(galley_telemetry::QUEUE_MALFORMED).increment(malformed.len() as u64);
             if let Some(more) = self.malformed.now() {
                 tracing::warn!(
                     stream = self.stream,

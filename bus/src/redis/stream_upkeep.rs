@@ -44,7 +44,7 @@ pub(super) async fn reclaim(
         .arg(limit);
     let answer: Value = command.query_async(wire).await?;
     let entries = reply::reclaimed(&answer)?;
-    metrics::counter!("galley_queue_reclaimed_total").increment(entries.len() as u64);
+    metrics::counter!(galley_telemetry::QUEUE_RECLAIMED).increment(entries.len() as u64);
     Ok(entries)
 }
 
@@ -68,6 +68,11 @@ async fn trim(wire: &mut NodeConnection, stream: &str) -> RedisResult<()> {
     let Some(group) = groups.groups.into_iter().find(|group| group.name == GROUP) else {
         return Ok(());
     };
+    for (state, entries) in [("waiting", group.lag), ("delivered", Some(group.pending))] {
+        #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+        metrics::gauge!(galley_telemetry::QUEUE_ENTRIES, "state" => state, "stream" => stream.to_owned())
+            .set(entries.map_or(f64::NAN, |entries| entries as f64));
+    }
     let pending: StreamPendingReply =
         redis::cmd("XPENDING").arg(stream).arg(GROUP).query_async(wire).await?;
     let delivered = group.last_delivered_id;

@@ -155,6 +155,17 @@ fn subject(sub: Option<&str>) -> u64 {
 }
 
 impl TokenRejection {
+    /// Every rejection.
+    #[cfg(test)]
+    pub const ALL: [Self; 6] = [
+        Self::Signature,
+        Self::Algorithm,
+        Self::Claims,
+        Self::Expired,
+        Self::NotYet,
+        Self::HeroGone,
+    ];
+
     /// The reason in one word, for logs and metrics.
     #[must_use]
     pub const fn word(self) -> &'static str {

@@ -9,7 +9,6 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::metrics;
 use crate::probes::{Dependency, Probed};
 use crate::state::AppState;
 use crate::subscription_health::{Reception, UnheardSince};
@@ -117,9 +116,8 @@ pub async fn ready(State(state): State<AppState>) -> Response {
     get, path = "/metrics", tag = "operation", operation_id = "get_metrics",
     responses((status = 200, description = "The metrics of this process.", body = String, content_type = "text/plain")),
 )]
-pub async fn scrape() -> Response {
-    let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-    ([(header::CONTENT_TYPE, kind)], metrics::install().render()).into_response()
+pub async fn scrape(State(state): State<AppState>) -> Response {
+    state.scrape.answer().await
 }
 
 /// Judges the readiness. Draining comes first, because nothing will change it; the database comes

@@ -22,6 +22,7 @@ use super::wire::socket::Socket;
 use super::wire::sse_wire::EventStream;
 use super::wire::{Closed, WireFrame, send_frame};
 use crate::limits::CallerKey;
+use crate::metrics;
 use flood::FloodGauge;
 use outgoing::Stream;
 use socket_session::Session;
@@ -74,6 +75,7 @@ pub async fn run_events(
     mut wire: EventStream,
     cut: CancellationToken,
 ) {
+    let _counted = CountedStream::begin();
     let closed = follow(stream, welcome, &mut wire).await;
     closed.count();
     // After a restart, an expired token or the deletion of its hero the peer still reads, and the
@@ -82,6 +84,22 @@ pub async fn run_events(
     let ends = [CloseCode::Restart, CloseCode::TokenExpired, CloseCode::Policy];
     if !ends.map(Closed::With).contains(&closed) && !wire.is_gone() {
         cut.cancel();
+    }
+}
+
+/// An event stream, counted until it is dropped.
+struct CountedStream;
+
+impl CountedStream {
+    fn begin() -> Self {
+        ::metrics::gauge!(metrics::EVENT_STREAMS).increment(1);
+        Self
+    }
+}
+
+impl Drop for CountedStream {
+    fn drop(&mut self) {
+        ::metrics::gauge!(metrics::EVENT_STREAMS).decrement(1);
     }
 }
 

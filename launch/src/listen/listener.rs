@@ -59,11 +59,24 @@ pub enum Transport {
 
 /// An address on which listening failed.
 #[derive(Debug, Error)]
-#[error("cannot listen on {address}: {}{}", reason(.error), advice(.error))]
+#[error("cannot listen on {address}: {}{}", reason(.error), advice(.error).replace("--listen", option))]
 pub struct ListenError {
     address: String,
     error: io::Error,
+    /// The option that named the address.
+    option: &'static str,
 }
+
+impl ListenError {
+    /// Names another option than `--listen` in the advice.
+    #[must_use]
+    pub fn of_option(self, option: &'static str) -> Self {
+        Self { option, ..self }
+    }
+}
+
+/// The option that names the address of most listeners.
+const OPTION: &str = "--listen";
 
 /// The remedies for common errors.
 const ADVICE: [(ErrorKind, &str); 5] = [
@@ -92,7 +105,8 @@ impl Listener {
     /// [`ListenError`]
     pub fn bind(address: &ListenAddress, share: bool) -> Result<Self, ListenError> {
         let at = |place: SocketAddr| {
-            let failed = move |error| ListenError { address: place.to_string(), error };
+            let failed =
+                move |error| ListenError { address: place.to_string(), error, option: OPTION };
             tcp(place, share).map_err(failed)
         };
         let sockets = match address {
@@ -107,7 +121,8 @@ impl Listener {
             }
             ListenAddress::Localhost(port) => both_loopbacks(*port, &at)?,
             ListenAddress::Unix(path) => {
-                let failed = |error| ListenError { address: address.to_string(), error };
+                let failed =
+                    |error| ListenError { address: address.to_string(), error, option: OPTION };
                 let (listener, file) = unix_socket::listen(path).map_err(failed)?;
                 vec![ListenerSocket::Unix(listener, file)]
             }

@@ -89,7 +89,7 @@ impl LogQueue {
 
     fn lose(&self) {
         self.0.lost.fetch_add(1, Ordering::Relaxed);
-        metrics::counter!("galley_log_lines_lost_total").increment(1);
+        metrics::counter!(galley_telemetry::LOG_LINES_LOST).increment(1);
     }
 
     fn write_to(&self, mut output: impl Write) {

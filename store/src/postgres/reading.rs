@@ -22,12 +22,12 @@ use time::OffsetDateTime;
 use super::Postgres;
 use super::rows::{by_request, changed, changed_since, clock, first, searched};
 use crate::change_pages::{CHANGES_PAGE, Changes, ChangesOfAll, ChangesRequest, States};
-use crate::codes::active;
+use crate::codes::{active, claimable};
 use crate::cursor_keys::CursorKeys;
 use crate::requests::ViewedOrder;
 use crate::row_values::{
-    limit, names_joined, one_order, only, order_columns, order_view, order_view_columns, parse,
-    time, viewed_order,
+    get, limit, names_joined, one_order, only, order_columns, order_view, order_view_columns,
+    parse, time, viewed_order,
 };
 use crate::searching::{OrderRange, SEARCHED};
 use crate::snapshot::{MAX_REACH, Snapshot, SnapshotRequest};
@@ -122,6 +122,20 @@ impl Reading for Postgres {
 
     async fn totals(&self) -> Result<Totals> {
         self.count_orders().await
+    }
+
+    async fn oldest_pending(&self) -> Result<Option<Duration>> {
+        let rows = self.read(|| {
+            sqlx::query(concat! {
+                "/* oldest_pending */
+                 select extract(epoch from now() - order_time)::float8 as seconds from orders
+                 where id >= $1 and ", claimable!(), "
+                 order by id limit 1"
+            })
+            .bind(self.low_watermark.get().get())
+        });
+        let seconds: Option<f64> = only(&rows.await?, |row| get(row, "seconds"))?;
+        Ok(seconds.map(|seconds| Duration::from_secs_f64(seconds.max(0.0))))
     }
 
     async fn open_orders(&self, hero_id: HeroId, at_most: usize) -> Result<usize> {

@@ -3,6 +3,7 @@
 //! those of the reads. Lists use all connections of the reads but one, so that sockets open beside
 //! them. A process with little to do keeps one connection.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -42,6 +43,8 @@ pub(super) struct Shares {
     /// at a time waits for it, and lookups wait for no other.
     lists: Arc<Semaphore>,
     connections: u32,
+    /// The number of callers that wait.
+    waiting: AtomicUsize,
     busy: Mutex<Option<Instant>>,
 }
 
@@ -56,6 +59,7 @@ impl Shares {
             reads: semaphore(reads),
             lists: semaphore(reads.saturating_sub(1).max(1)),
             connections,
+            waiting: AtomicUsize::default(),
             busy: Mutex::default(),
         }
     }
@@ -69,16 +73,23 @@ impl Shares {
         (self.connections / 2) as usize
     }
 
+    /// Returns the connections that are taken, and the number of callers that wait for one.
+    pub(super) fn load(&self) -> (usize, usize) {
+        let free = self.work.available_permits() + self.reads.available_permits();
+        (self.connections as usize - free, self.waiting.load(Ordering::Relaxed))
+    }
+
     /// Waits for one connection of the share.
     pub(super) async fn take(&self, share: Share) -> SharePermit {
+        let waiting = Waiting::begin(&self.waiting);
         let (semaphore, first) = match share {
             Share::Work => (&self.work, None),
             Share::Lookups => (&self.reads, None),
             Share::Lists => (&self.reads, Some(acquire(&self.lists).await)),
         };
         let taken = SharePermit { _first: first, _connection: acquire(semaphore).await };
-        let free = self.work.available_permits() + self.reads.available_permits();
-        if self.connections as usize - free >= BUSY {
+        drop(waiting);
+        if self.load().0 >= BUSY {
             self.note_busy();
         }
         taken
@@ -97,6 +108,22 @@ impl Shares {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .is_none_or(|last| last.elapsed() >= BUSY_FOR)
+    }
+}
+
+/// Counts a caller as long as it waits, even if it stops waiting.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn begin(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

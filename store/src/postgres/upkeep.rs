@@ -17,7 +17,7 @@ use super::liveness::{HEARING, PUBLISHER, SIGNING};
 use super::migrating::MIGRATIONS;
 use crate::migrations::{newest, outdated};
 use crate::row_values::{get, parse};
-use crate::{Census, Result, StoreConnectError, Upkeep};
+use crate::{Census, ConnectionLoad, Result, StoreConnectError, Upkeep};
 
 /// The longest wait for the last statements at the end.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -114,6 +114,11 @@ impl Upkeep for Postgres {
 
     async fn checkpoint(&self) -> Result<()> {
         Ok(())
+    }
+
+    fn connections(&self) -> ConnectionLoad {
+        let (used, waiting) = self.shares.load();
+        ConnectionLoad { open: self.pool.size() as usize, used, waiting }
     }
 
     fn renew_url(&self, url: &str) -> std::result::Result<(), StoreConnectError> {

@@ -5,6 +5,7 @@
 //! because orders below the low watermark can still be deleted. The statements name these indexes.
 //! Otherwise the planner scans all orders by id until it has found enough deletions.
 
+use std::num::NonZero;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,12 +18,12 @@ use super::Sqlite;
 use super::rows::changed;
 use super::statements::{READERS, SqliteQuery, json, now};
 use crate::change_pages::{CHANGES_PAGE, Changes, ChangesOfAll, ChangesRequest, States};
-use crate::codes::active;
+use crate::codes::{active, claimable};
 use crate::cursor_keys::CursorKeys;
 use crate::requests::ViewedOrder;
 use crate::row_values::{
-    limit, names_joined, one_order, only, order_columns, order_view, order_view_columns, parse,
-    time, viewed_order,
+    get, limit, names_joined, one_order, only, order_columns, order_view, order_view_columns,
+    parse, time, viewed_order,
 };
 use crate::searching::{OrderRange, SEARCHED, page};
 use crate::snapshot::{Snapshot, SnapshotRequest};
@@ -105,6 +106,19 @@ impl Reading for Sqlite {
 
     async fn totals(&self) -> Result<Totals> {
         self.count_orders().await
+    }
+
+    async fn oldest_pending(&self) -> Result<Option<Duration>> {
+        let ask = sqlx::query(concat! {
+            "/* oldest_pending */
+             select order_time from orders
+             where id >= ?1 and ", claimable!(), "
+             order by id limit 1"
+        });
+        let rows = self.read(ask.bind(self.low_watermark.get().get())).await?;
+        let placed: Option<i64> = only(&rows, |row| get(row, "order_time"))?;
+        let age = |placed| u64::try_from(now().saturating_sub(placed)).unwrap_or(0);
+        Ok(placed.map(|placed| Duration::from_millis(age(placed))))
     }
 
     async fn open_orders(&self, hero_id: HeroId, at_most: usize) -> Result<usize> {
@@ -226,7 +240,9 @@ impl Reading for Sqlite {
     }
 
     fn reads_at_once(&self) -> usize {
-        READERS as usize
+        // They run in this process: more than its processors delay all other work.
+        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+        processors.min(READERS as usize)
     }
 
     fn cursor_keys(&self) -> &CursorKeys {

@@ -383,6 +383,10 @@ impl Reading for Shelf {
     async fn totals(&self) -> Result<Totals> {
         unimplemented!("a worker does not ask this")
     }
+    async fn oldest_pending(&self) -> Result<Option<Duration>> {
+        unimplemented!("a worker does not ask this")
+    }
+
     async fn open_orders(&self, _: HeroId, _: usize) -> Result<usize> {
         unimplemented!("a worker does not ask this")
     }

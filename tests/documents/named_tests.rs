@@ -103,6 +103,7 @@ fn every_link_between_documents_leads_to_a_file() {
         "docs/performance.md",
         "docs/decisions.md",
         "docs/command-line.md",
+        "docs/operating.md",
         "docs/deployment.md",
         "benchmarks/README.md",
         "clients/load/README.md",

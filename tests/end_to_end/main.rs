@@ -72,6 +72,7 @@ mod mounted_secrets;
 mod names_for_ids;
 mod neighbours;
 mod notified_supervisor;
+mod observed;
 mod openapi;
 mod origins;
 mod over_tls;

@@ -8,7 +8,7 @@ use galley_tests::json::id;
 use galley_tests::{StackBuilder, TestClient, TestProgram, TestStack, port, until};
 
 /// Returns a client of the address that the program tells in its log.
-async fn inspection(program: &TestProgram) -> TestClient {
+pub async fn inspection(program: &TestProgram) -> TestClient {
     const LINE: &str = r#""message":"serving metrics","address":""#;
     let url = until("the address of the metrics", async || {
         let log = program.log();

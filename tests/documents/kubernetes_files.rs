@@ -147,7 +147,8 @@ fn every_name_that_a_part_refers_to_exists() {
                 assert!(documented.contains(&secret), "nobody makes the {secret}");
                 for item in list(volume, "/secret/items") {
                     let key = format!("--from-file={}", text(item, "/key"));
-                    assert!(documented.contains(&key), "nobody makes {key}");
+                    let is_made = documented.split_whitespace().any(|word| word == key);
+                    assert!(is_made, "nobody makes {key}");
                     files.insert((text(volume, "/name"), text(item, "/path")));
                 }
             }

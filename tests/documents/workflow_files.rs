@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::deployment_tools::{output, tool, yaml};
 use crate::{read, root};
@@ -54,11 +54,12 @@ fn every_action_is_pinned_by_its_commit() {
 fn a_workflow_may_only_read_and_the_publisher_alone_may_write() {
     for path in workflows() {
         let workflow = parsed(&path);
-        let only_read = serde_json::json!({"contents": "read"});
-        assert_eq!(workflow["permissions"], only_read, "{}", path.display());
+        assert_eq!(workflow["permissions"], json!({"contents": "read"}), "{}", path.display());
         for (name, job) in jobs(&workflow) {
-            let may_write = job["permissions"].as_object().is_some();
-            assert_eq!(may_write, name == "publish", "{name}");
+            let own = &job["permissions"];
+            let expected =
+                if name == "publish" { json!({"contents": "write"}) } else { json!(null) };
+            assert_eq!(*own, expected, "{name}");
             assert!(job["uses"].is_string() || job["timeout-minutes"].is_string(), "{name}");
         }
         let text = read(&path);

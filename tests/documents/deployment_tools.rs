@@ -40,8 +40,6 @@ pub fn assert_setting(variable: &str, place: &str) {
     let readme = read("README.md");
     let settings = rows(section(&readme, "## Settings"));
     let known = settings.iter().any(|row| quoted(row[0]).any(|name| name == variable));
-    // The last one comes with the address of the metrics.
-    let by_file =
-        ["DATABASE_URL_FILE", "REDIS_URL_FILE", "GALLEY_METRICS_LISTEN"].contains(&variable);
+    let by_file = ["DATABASE_URL_FILE", "REDIS_URL_FILE"].contains(&variable);
     assert!(known || by_file, "{place}: {variable} is no setting of the README");
 }

@@ -135,7 +135,7 @@ fn assert_probed(name: &str, container: &Value) {
 
 #[test]
 fn every_name_that_a_part_refers_to_exists() {
-    let documented = read("docs/deployment.md");
+    let (documented, metrics) = (read("docs/deployment.md"), read("docs/metrics.md"));
     for overlay in OVERLAYS {
         let rendered = Rendered::of(overlay);
         for pod in rendered.pods() {
@@ -159,6 +159,8 @@ fn every_name_that_a_part_refers_to_exists() {
         for scaler in rendered.kind("HorizontalPodAutoscaler") {
             let target = text(scaler, "/spec/scaleTargetRef/name");
             assert!(rendered.names("Deployment").contains(target), "{target} is scaled");
+            let metric = text(scaler, "/spec/metrics/0/external/metric/name");
+            assert!(metrics.contains(metric), "{target} is scaled by {metric}");
         }
     }
 }

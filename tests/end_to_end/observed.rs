@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use galley_tests::json::{id, list, text};
-use galley_tests::{PrometheusServer, TestClient, TestStack, until};
+use galley_tests::{PrometheusServer, StackBuilder, TestClient, TestStack, until};
 use serde_json::Value;
 
 use crate::metrics_of_programs::inspection;
@@ -42,19 +42,32 @@ async fn cause_load(client: &TestClient, hero: i64, meal: i64) {
     client.get(&format!("/heroes/{hero}/orders?limit=10")).await.is(200);
 }
 
-#[tokio::test]
-async fn every_query_of_the_dashboard_is_answered_and_no_alert_fires_in_health() {
-    let stack = TestStack::distributed()
-        .delay("500ms")
-        .set("GALLEY_METRICS_LISTEN", "127.0.0.1:0")
-        .set("GALLEY_LOG", "info");
-    let (stack, client, hero, meal) = stack.start_with_hero_and_meal().await;
-    let gateway = inspection(&stack.gateways[0].program).await;
-    let worker = inspection(&stack.workers[0]).await;
-    let jobs = [("galley-gateway", &gateway), ("galley-worker", &worker)]
-        .map(|(job, client)| (job, client.base().trim_start_matches("http://")));
-    let rules = folder().join("rules.yml");
-    let prometheus = PrometheusServer::start(stack.folder(), &rules, &jobs).await;
+/// Starts a Prometheus that scrapes every process of the stack.
+async fn observe(stack: &TestStack) -> PrometheusServer {
+    let programs = stack.gateways.iter().map(|gateway| ("galley-gateway", &gateway.program));
+    let workers = stack.workers.iter().map(|worker| ("galley-worker", worker));
+    let mut jobs = Vec::new();
+    for (job, program) in programs.chain(workers) {
+        let address = inspection(program).await.base().trim_start_matches("http://").to_owned();
+        jobs.push((job, address));
+    }
+    PrometheusServer::start(stack.folder(), &folder().join("rules.yml"), &jobs).await
+}
+
+/// Waits until a query finds something.
+async fn seen(prometheus: &PrometheusServer, what: &str, query: &str) {
+    let found = async || (!prometheus.ask(query).await.is_empty()).then_some(());
+    until(&format!("{what}: {query}"), found).await;
+}
+
+on_both_deployments!(every_query_of_the_dashboard_is_answered_and_no_alert_fires_in_health);
+async fn every_query_of_the_dashboard_is_answered_and_no_alert_fires_in_health(
+    stack: StackBuilder,
+) {
+    let stack = stack.delay("500ms").set("GALLEY_METRICS_LISTEN", "127.0.0.1:0");
+    let (mut stack, client, hero, meal) =
+        stack.set("GALLEY_LOG", "info").start_with_hero_and_meal().await;
+    let prometheus = observe(&stack).await;
     let _socket = client.connect(hero).await;
     let _stream = client.listen(&format!("/heroes/{hero}/events")).await;
     cause_load(&client, hero, meal).await;
@@ -62,16 +75,20 @@ async fn every_query_of_the_dashboard_is_answered_and_no_alert_fires_in_health()
     let queries = queries();
     assert!(queries.len() > 50, "{queries:?}");
     for (title, query) in queries {
-        let answered = async || (!prometheus.ask(&query).await.is_empty()).then_some(());
-        until(&format!("{title}: {query}"), answered).await;
+        seen(&prometheus, &title, &query).await;
     }
-    let seen = async |query: &str| {
-        until(query, async || (!prometheus.ask(query).await.is_empty()).then_some(())).await;
-    };
-    seen(r#"galley_orders_cancelled_total{reason="allergy"} == 1"#).await;
-    seen("sum(up) == 2 and galley:push_late:ratio_rate5m >= 0").await;
+    let allergies = r#"galley_orders_cancelled_total{reason="allergy"} == 1"#;
+    seen(&prometheus, "the allergy", allergies).await;
+    seen(&prometheus, "a record", "galley:push_late:ratio_rate5m >= 0").await;
     let firing = prometheus.ask(r#"ALERTS{alertstate="firing"}"#).await;
     assert!(firing.is_empty(), "{firing:?}");
+
+    if let Some(mut worker) = stack.workers.pop() {
+        worker.kill();
+        for alert in ["GalleyDown", "GalleyNoWorker"] {
+            seen(&prometheus, "a dead worker", &format!("ALERTS{{alertname=\"{alert}\"}}")).await;
+        }
+    }
 }
 
 #[test]

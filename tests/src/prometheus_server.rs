@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use reqwest::Url;
 use serde_json::Value;
 
 use crate::json::list;
@@ -19,7 +20,7 @@ pub struct PrometheusServer {
 impl PrometheusServer {
     /// Starts one that scrapes these addresses, each under its job, five times a second, and waits
     /// until it answers.
-    pub async fn start(folder: &Path, rules: &Path, jobs: &[(&str, &str)]) -> Self {
+    pub async fn start(folder: &Path, rules: &Path, jobs: &[(&str, String)]) -> Self {
         let jobs = jobs.iter().map(|(job, address)| {
             format!("  - {{job_name: {job}, static_configs: [{{targets: ['{address}']}}]}}\n")
         });
@@ -50,8 +51,10 @@ impl PrometheusServer {
 
     /// Returns the series that a query finds at the moment.
     pub async fn ask(&self, query: &str) -> Vec<Value> {
-        let query: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
-        let answer = self.client.get(&format!("/api/v1/query?query={query}")).await.is(200);
+        let mut url = Url::parse(self.client.base()).expect("a URL");
+        url.query_pairs_mut().append_pair("query", query);
+        let query = url.query().unwrap_or_default();
+        let answer = self.client.get(&format!("/api/v1/query?{query}")).await.is(200);
         list(&answer["data"], "result").to_vec()
     }
 }

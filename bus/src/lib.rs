@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
+use galley_protocol::finding::Finding;
 use galley_protocol::{IncarnationId, OrderId, PublisherId, ResumeCursor, Update, UpdateBatch};
 use thiserror::Error;
 
@@ -106,6 +107,10 @@ pub trait Bus: Send + Sync + 'static {
     /// [`BusConnectError::BadUrl`]; the earlier ones stay in force.
     fn renew_login(&self, _url: &str) -> Result<(), BusConnectError> {
         Ok(())
+    }
+    /// Looks at the servers, for people who set them up; a bus within the process has none.
+    async fn findings(&self) -> Result<Vec<Finding>, BusError> {
+        Ok(Vec::new())
     }
     /// Returns an error unless the bus answers.
     async fn ping(&self) -> Result<(), BusError>;

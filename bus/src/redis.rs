@@ -58,6 +58,7 @@
 mod cluster;
 mod command_connection;
 mod dial;
+mod inspection_of_redis;
 mod node_connection;
 mod nodes;
 mod permissions;
@@ -82,6 +83,7 @@ use std::sync::Arc;
 use ::redis::Value;
 use async_trait::async_trait;
 use futures_util::future::{join, join_all, try_join_all};
+use galley_protocol::finding::Finding;
 use galley_protocol::{IncarnationId, MessageKeys, OrderId, PublisherId, ResumeCursor, Update};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
@@ -235,6 +237,10 @@ impl Bus for RedisBus {
 
     /// Also fails while a subscription of this bus is cut, because the caller needs to know whether
     /// updates arrive.
+    async fn findings(&self) -> Result<Vec<Finding>, BusError> {
+        self.inspect().await
+    }
+
     async fn ping(&self) -> Result<(), BusError> {
         let mut ping = ::redis::pipe();
         ping.cmd("PING");

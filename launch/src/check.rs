@@ -10,6 +10,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command};
 use galley_bus::BusConfig;
 use galley_protocol::MessageKeys;
+use galley_protocol::finding::Finding;
 use galley_protocol::harmless::harmless;
 use galley_store::DEFAULT_CONNECTIONS;
 use serde::Serialize;
@@ -33,6 +34,8 @@ pub struct CheckConfig {
 pub struct CheckReport {
     settings: Vec<CheckedSetting>,
     dependencies: Vec<CheckedDependency>,
+    /// What they, and this process, are like.
+    findings: Vec<Finding>,
     /// The keys of messages on the bus, if the database has shown them. Without them the heartbeats
     /// of this process look forged to others.
     #[serde(skip)]
@@ -86,7 +89,12 @@ impl CheckReport {
             };
             Some(CheckedSetting { name: format!("--{long}"), value, source })
         });
-        Self { settings: settings.collect(), dependencies: Vec::new(), keys: None }
+        Self {
+            settings: settings.collect(),
+            dependencies: Vec::new(),
+            findings: of_process(),
+            keys: None,
+        }
     }
 
     /// Adds a dependency with its answer: what is well, or what is wrong.
@@ -100,8 +108,22 @@ impl CheckReport {
 
     /// Tries the database once: that it answers, and that its schema is up to date.
     pub async fn try_database(&mut self, url: &str) {
-        let answer = database(url, &mut self.keys).await.map_err(|failure| failure.to_string());
+        let answer = self.database(url).await.map_err(|failure| failure.to_string());
         self.add("database", answer);
+    }
+
+    async fn database(&mut self, url: &str) -> Result<String, Failure> {
+        let place = galley_store::place(url).map_err(Failure::failed)?;
+        if let Some(file) = url.strip_prefix("sqlite://").filter(|file| !Path::new(file).exists()) {
+            return Ok(format!("{file} does not exist yet and will be created"));
+        }
+        let patience = once();
+        let store = open_store(url, DEFAULT_CONNECTIONS, &patience).await?;
+        let answer = schema(store.as_ref(), &patience).await;
+        self.keys = answer.is_ok().then(|| store.cursor_keys().messages().clone());
+        self.findings.extend(store.findings().await.unwrap_or_default());
+        crate::close_store(store.as_ref()).await;
+        answer.map(|()| format!("{place} answers, and its schema is up to date"))
     }
 
     /// Tries Redis once.
@@ -111,6 +133,7 @@ impl CheckReport {
             let keys = self.keys.clone().unwrap_or_else(|| config.keys.clone());
             match try_bus(&BusConfig { keys, ..config.clone() }, &once()).await {
                 Ok(bus) => {
+                    self.findings.extend(bus.findings().await.unwrap_or_default());
                     crate::leave_bus(&bus).await;
                     Ok(format!("{place} answers"))
                 }
@@ -140,6 +163,11 @@ impl CheckReport {
         for CheckedDependency { name, ok, detail } in &self.dependencies {
             let verdict = if *ok { "ok" } else { "FAILED" };
             let _ = writeln!(text, "{verdict:6}  {name}: {}", harmless(detail));
+        }
+        for Finding { name, detail, advice } in &self.findings {
+            let (verdict, advice) =
+                advice.map_or(("ok", String::new()), |advice| ("LOOK", format!("; {advice}")));
+            let _ = writeln!(text, "{verdict:6}  {name}: {}{advice}", harmless(detail));
         }
         text
     }
@@ -178,17 +206,21 @@ pub fn check(
     if report.is_well() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-async fn database(url: &str, keys: &mut Option<MessageKeys>) -> Result<String, Failure> {
-    let place = galley_store::place(url).map_err(Failure::failed)?;
-    if let Some(file) = url.strip_prefix("sqlite://").filter(|file| !Path::new(file).exists()) {
-        return Ok(format!("{file} does not exist yet and will be created"));
-    }
-    let patience = once();
-    let store = open_store(url, DEFAULT_CONNECTIONS, &patience).await?;
-    let answer = schema(store.as_ref(), &patience).await;
-    *keys = answer.is_ok().then(|| store.cursor_keys().messages().clone());
-    crate::close_store(store.as_ref()).await;
-    answer.map(|()| format!("{place} answers, and its schema is up to date"))
+/// Looks at this process.
+fn of_process() -> Vec<Finding> {
+    /// A socket is a file, and few processes need more.
+    const ENOUGH: u64 = 65_536;
+    rlimit::Resource::NOFILE.get().map_or_else(
+        |_| Vec::new(),
+        |(_, hard)| {
+            vec![Finding::new(
+                "open files",
+                format!("at most {hard}"),
+                hard >= ENOUGH,
+                "raise the limit (`LimitNOFILE` of systemd, `ulimit -Hn`): each socket is a file",
+            )]
+        },
+    )
 }
 
 /// One attempt, without waiting.

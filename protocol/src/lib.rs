@@ -12,6 +12,7 @@ pub mod close_code;
 pub mod command;
 pub mod cursor;
 pub mod fields;
+pub mod finding;
 pub mod frame;
 pub mod harmless;
 pub mod hero;

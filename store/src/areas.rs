@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use galley_protocol::finding::Finding;
 use galley_protocol::frame::{Page, Totals};
 use galley_protocol::{
     CancelOrder, DeleteOrder, HeroId, IncarnationId, ListOrders, OfHero, Order, OrderId, OrderView,
@@ -117,6 +118,10 @@ pub trait Upkeep {
     /// Moves the write-ahead log into the database file, so that a copy of that file alone is
     /// complete. Does nothing for a database server.
     async fn checkpoint(&self) -> Result<()>;
+    /// Looks at the server, for people who set it up; a file has nothing to see.
+    async fn findings(&self) -> Result<Vec<Finding>> {
+        Ok(Vec::new())
+    }
     /// Returns the connections of this process to a database server; a file has none.
     fn connections(&self) -> ConnectionLoad {
         ConnectionLoad::default()

@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use galley_protocol::finding::Finding;
 use galley_protocol::frame::{Page, Totals};
 use galley_protocol::{
     CancelOrder, DeleteOrder, Hero, HeroId, IdempotencyKey, IncarnationId, ListOrders, OfHero,
@@ -271,6 +272,10 @@ impl<S: Store> Upkeep for MeteredStore<S> {
 
     async fn checkpoint(&self) -> Result<()> {
         self.0.checkpoint().await
+    }
+
+    async fn findings(&self) -> Result<Vec<Finding>> {
+        self.0.findings().await
     }
 
     fn connections(&self) -> ConnectionLoad {

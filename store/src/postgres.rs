@@ -13,6 +13,7 @@ mod delete;
 mod epoch;
 mod failure;
 mod folding;
+mod inspection;
 mod liveness;
 mod maintain;
 mod menu;

@@ -1,8 +1,8 @@
 //! `--check` and `galley doctor` tell what would be used, and whether it answers.
 
-use galley_tests::TestStack;
 use galley_tests::command_output::{CommandOutput, run};
 use galley_tests::namespace::shared_redis;
+use galley_tests::{RedisServer, TestStack};
 use serde_json::Value;
 
 /// Expects one line that contains all of these parts.
@@ -60,4 +60,26 @@ async fn the_doctor_asks_the_gateway_as_well() {
     assert_eq!((&gateway["name"], &gateway["ok"]), (&"gateway".into(), &false.into()));
     let said = run("galley", &["--database-url", "sqlite:///proc/none/a.db", "doctor"], &[]).await;
     assert_eq!(said.code, 1, "{said:?}");
+}
+
+#[tokio::test]
+async fn a_check_looks_at_the_servers_and_says_what_to_do() {
+    let redis = RedisServer::start_with(&["--maxmemory-policy", "allkeys-lru"]).await;
+    let stack = TestStack::distributed().gateways(0).workers(0).start().await;
+    let variables = [("DATABASE_URL", stack.database_url()), ("REDIS_URL", &redis.url())];
+    let said = run("galley-worker", &["--check"], &variables).await;
+    assert_eq!(said.code, 0, "advice is no failure: {said:?}");
+    for well in ["database version", "database clock", "database rights: all tables", "Redis clock"]
+    {
+        has_line(&said, &["ok ", well]);
+    }
+    has_line(&said, &["LOOK", "Redis maxmemory-policy: allkeys-lru", "set it to noeviction"]);
+    has_line(&said, &["open files: at most"]);
+    // A user that may not look is told what to allow.
+    let rules = ["ACL", "SETUSER", "blind", "on", "nopass", "~*", "&*", "+@all", "-info", "-time"];
+    redis.ask::<String>(&rules).await;
+    let url = redis.url().replace("redis://", "redis://blind:x@");
+    let variables = [("DATABASE_URL", stack.database_url()), ("REDIS_URL", &url)];
+    let said = run("galley-worker", &["--check"], &variables).await;
+    has_line(&said, &["LOOK", "Redis: cannot be looked at", "allow the user INFO and TIME"]);
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use galley_protocol::finding::Finding;
 use galley_protocol::{OrderId, PublisherId};
 use tokio::time::{Instant, timeout};
 use tracing::debug;
@@ -114,6 +115,10 @@ impl Upkeep for Postgres {
 
     async fn checkpoint(&self) -> Result<()> {
         Ok(())
+    }
+
+    async fn findings(&self) -> Result<Vec<Finding>> {
+        self.inspect().await
     }
 
     fn connections(&self) -> ConnectionLoad {

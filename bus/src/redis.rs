@@ -58,13 +58,13 @@
 mod cluster;
 mod command_connection;
 mod dial;
-mod inspection_of_redis;
 mod node_connection;
 mod nodes;
 mod permissions;
 mod pubsub_connection;
 mod redis_address;
 mod redis_failure;
+mod redis_findings;
 mod redis_names;
 mod redis_outage;
 mod redis_publisher;

@@ -75,7 +75,6 @@ impl Inspection {
 
 /// Returns the routes of a program that listens on no other address. It is ready while its database
 /// answers: a worker works without Redis too.
-#[must_use]
 pub fn inspection_of(store: Arc<dyn Store>) -> Router {
     let scrape = Arc::new(Scrape::new(Arc::clone(&store)));
     let metrics = async move || scrape.answer().await;

@@ -135,9 +135,9 @@ metrics! {
     Both Sizes BATCH_SIZE "galley_batch_size" {"operation": ["place" "cancel" "delete" "snapshots" "changes" "states" "claim" "complete"]}
         "Requests that one statement carried, by operation; of a claim the orders that it took."
     Both Gauge DATABASE_CONNECTIONS "galley_database_connections" {"state": ["open" "used"]}
-        "Connections to PostgreSQL that this process has open, and those that work; 0 on SQLite."
+        "Connections to the database server that this process has open, and those that work; 0 with a file."
     Both Gauge DATABASE_WAITING "galley_database_waiting" {}
-        "Operations that wait for a connection to PostgreSQL."
+        "Operations that wait for a connection to the database server."
     // --- Sockets
     Gateway Gauge SOCKETS "galley_sockets" {}
         "Sockets and event streams that are connected."

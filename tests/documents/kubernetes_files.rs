@@ -226,7 +226,9 @@ fn every_setting_in_them_is_one_of_the_readme() {
         let own = containers.flat_map(environment).map(|(name, _)| name);
         let all: Vec<&str> = settings.keys().map(String::as_str).chain(own).collect();
         assert!(all.len() > 10, "{all:?}");
-        all.iter().for_each(|name| assert_setting(name, overlay));
+        for name in &all {
+            assert_setting(name, overlay);
+        }
     }
 }
 

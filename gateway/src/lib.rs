@@ -114,6 +114,7 @@ impl Gateway {
         let mut supervisor = Supervisor::default();
         let limits = CallerLimits::new(
             (config.command_rate, config.write_rate),
+            config.max_sockets_per_hero,
             config.max_reads_per_caller,
             store.reads_at_once(),
             verifier.is_some(),

@@ -7,7 +7,6 @@
 use std::env::var_os;
 use std::ffi::{OsStr, OsString};
 use std::io::{Error, ErrorKind, Result};
-use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::sync::Once;
@@ -73,7 +72,10 @@ fn notify(message: &str) {
 
 fn send(name: &OsStr, message: &str) -> Result<()> {
     let address = match name.as_bytes() {
-        [b'@', name @ ..] => SocketAddr::from_abstract_name(name),
+        #[cfg(target_os = "linux")]
+        [b'@', name @ ..] => {
+            <SocketAddr as std::os::linux::net::SocketAddrExt>::from_abstract_name(name)
+        }
         [b'/', ..] => SocketAddr::from_pathname(name),
         _ => Err(Error::new(ErrorKind::InvalidInput, "it must begin with / or @")),
     }?;

@@ -178,7 +178,7 @@ metrics! {
         "HTTP requests answered, by method, matched route and class of status. There from the first request of a route on."
     Gateway Seconds REQUEST_SECONDS "galley_http_request_seconds" {"method": [] "route": [] "status": []}
         "Seconds from the request head to the head of the answer, by method, matched route and class of status. There from the first request of a route on."
-    Gateway Counter LIMITS_REACHED "galley_limits_reached_total" {"limit": ["answer-time" "body" "body-time" "commands" "connections-per-ip" "flooding" "head" "head-time" "open-files" "open-orders" "reads" "rest" "sockets" "sockets-per-hero" "sockets-per-ip" "sockets-without-token" "unread-answers" "writes"]}
+    Gateway Counter LIMITS_REACHED "galley_limits_reached_total" {"limit": ["answer-time" "body" "body-time" "commands" "connections-per-ip" "flooding" "head" "head-time" "open-files" "open-orders" "reads" "rest" "sockets" "sockets-opened" "sockets-per-hero" "sockets-per-ip" "sockets-without-token" "unread-answers" "writes"]}
         "Times that a client came upon a limit, by limit; docs/security.md lists them."
     Gateway Counter FRAMES_REFUSED "galley_frames_refused_total" {"problem": []}
         "Frames of clients that were no commands or came too fast, by type of problem."

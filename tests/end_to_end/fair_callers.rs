@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use futures_util::future::join_all;
 use galley_tests::json::{id, text};
 use galley_tests::raw_connection::RawOpcode;
 use galley_tests::{
@@ -84,6 +85,31 @@ async fn opening_sockets_anew_gives_no_fresh_burst() {
     }
     assert_eq!(answered, 70, "of 128, with as many sockets as it may have");
     assert_eq!(pings(&mut client.connect_with("").await, 1).await, 1, "staff is somebody else");
+}
+
+#[tokio::test]
+async fn who_opens_sockets_again_and_again_is_slowed_down() {
+    let (stack, client, hero, _) = TestStack::embedded().start_with_hero_and_meal().await;
+    let neighbour = client.create_hero("Neighbour", &[]).await;
+    let url = &stack.gateways[0].url;
+    // Each caller opens sockets and leaves at once, until one of its handshakes is refused.
+    let opening = (0..8).map(async |_| {
+        loop {
+            let mut socket = RawConnection::open(url).await;
+            let answer = socket.ask_to_upgrade(&format!("?hero_id={hero}"), "").await;
+            match answer.status {
+                101 => socket.reset(),
+                _ if text(&answer.json(), "type") == TOO_FAST => return answer,
+                // The gateway has not seen yet that the earlier ones left.
+                status => assert_eq!(status, 429),
+            }
+        }
+    });
+    for refused in within("the refusals", join_all(opening)).await {
+        assert!(refused.status == 429 && refused.header("retry-after").is_some(), "{refused:?}");
+    }
+    assert!(reached(&client, "sockets-opened").await >= 8);
+    client.connect(neighbour).await;
 }
 
 #[tokio::test]

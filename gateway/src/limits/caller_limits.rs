@@ -6,7 +6,7 @@ use std::time::Duration;
 use galley_protocol::{Problem, ProblemType};
 
 use super::meters::Meters;
-use super::rate::RateVerdict;
+use super::rate::{MAX_COUNT, RateVerdict};
 use super::{ByteRate, CallerKey, RateLimit, ReadTurns, UnreadAnswers, count};
 
 /// The bytes of a request that cost nothing: an order with a key of common length is free.
@@ -18,6 +18,9 @@ const SNAPSHOTS: usize = 4;
 /// answers whoever sends thousands at once by mistake.
 const REFUSALS: RateLimit = RateLimit::each_second(200, 20_000);
 const REFUSALS_AT_ONCE: RateLimit = RateLimit::each_second(2_000, 1_000);
+/// The sockets and event streams that a hero opens at once after an idle time, at least, and as a
+/// multiple of those that it may hold; a tenth of them each second.
+const OPENED: (usize, usize) = (1_000, 4);
 /// Without authentication anybody may read as any hero, and a proxy may be the address of many.
 const WITHOUT_TOKENS: usize = 16;
 
@@ -25,6 +28,7 @@ const WITHOUT_TOKENS: usize = 16;
 pub struct CallerLimits {
     commands: Meters<CallerKey>,
     writes: Meters<CallerKey>,
+    opened: Meters<CallerKey>,
     refusals: Meters<CallerKey>,
     refusals_at_once: Meters<CallerKey>,
     pub reads: Arc<ReadTurns>,
@@ -33,10 +37,12 @@ pub struct CallerLimits {
 }
 
 impl CallerLimits {
-    /// `connections` is the number of reads that the store runs at once. A caller gets half.
+    /// `most_sockets` of a hero are open at once. `connections` is the number of reads that the store
+    /// runs at once; a caller gets half.
     #[must_use]
     pub fn new(
         (commands, ByteRate(writes)): (RateLimit, ByteRate),
+        most_sockets: usize,
         most_reads: usize,
         connections: usize,
         with_tokens: bool,
@@ -46,6 +52,7 @@ impl CallerLimits {
         Self {
             commands: Meters::new(commands),
             writes: Meters::new(writes),
+            opened: Meters::new(opened(most_sockets)),
             refusals: Meters::new(REFUSALS),
             refusals_at_once: Meters::new(REFUSALS_AT_ONCE),
             reads: ReadTurns::new(connections.div_ceil(2), most, &unread),
@@ -61,6 +68,18 @@ impl CallerLimits {
     /// `rate-limited`
     pub fn command(&self, key: CallerKey) -> Result<(), Problem> {
         within(self.commands.take(key, 1), "commands", "this caller sends commands")
+    }
+
+    /// Charges a socket or an event stream that a hero opens: its welcome is read from the database.
+    /// Those of others are not.
+    ///
+    /// # Errors
+    /// `rate-limited`
+    pub fn open(&self, key: CallerKey) -> Result<(), Problem> {
+        if !matches!(key, CallerKey::Hero(_)) {
+            return Ok(());
+        }
+        within(self.opened.take(key, 1), "sockets-opened", "this hero opens sockets")
     }
 
     /// Counts a refused command of this caller, on whichever of its sockets.
@@ -100,6 +119,13 @@ pub enum RefusalVerdict {
     Close,
 }
 
+fn opened(most_sockets: usize) -> RateLimit {
+    let (least, times) = OPENED;
+    let burst = most_sockets.saturating_mul(times).max(least).min(MAX_COUNT as usize);
+    let burst = u32::try_from(burst).unwrap_or(MAX_COUNT);
+    RateLimit::each_second(burst / 10, burst)
+}
+
 fn within(verdict: RateVerdict, limit: &'static str, what: &str) -> Result<(), Problem> {
     match verdict {
         RateVerdict::Taken { .. } => Ok(()),
@@ -129,7 +155,7 @@ mod tests {
     #[test]
     fn texts_of_common_length_are_free_and_long_ones_are_paid_by_the_byte() {
         let writes = "1KiB/min burst 1KiB".parse().expect("a rate");
-        let limits = CallerLimits::new((RateLimit::UNLIMITED, writes), 1, 1, true);
+        let limits = CallerLimits::new((RateLimit::UNLIMITED, writes), 64, 1, 1, true);
         let hero = |id| CallerKey::Hero(HeroId::new(id).expect("an id"));
         assert!((0..10_000).all(|_| limits.write(hero(1), FREE).is_ok()));
         assert!(limits.write(hero(1), FREE + 1_000).is_ok());
@@ -141,7 +167,7 @@ mod tests {
     #[test]
     fn refusals_are_answered_then_slowed_down_and_at_last_close() {
         let writes = "unlimited".parse().expect("a rate");
-        let limits = CallerLimits::new((RateLimit::UNLIMITED, writes), 1, 1, true);
+        let limits = CallerLimits::new((RateLimit::UNLIMITED, writes), 64, 1, 1, true);
         let hero = |id| CallerKey::Hero(HeroId::new(id).expect("an id"));
         let mut verdicts: Vec<_> =
             (0..2 * REFUSALS.burst()).map(|_| limits.refusal(hero(1))).collect();
@@ -150,5 +176,19 @@ mod tests {
         assert!(verdicts.starts_with(&[answer, pause]), "{verdicts:?}");
         assert!(verdicts.contains(&RefusalVerdict::Close));
         assert_eq!(limits.refusal(hero(2)), answer, "another hero has its own");
+    }
+
+    #[test]
+    fn a_hero_opens_many_sockets_at_once_and_then_a_tenth_each_second() {
+        let writes = "unlimited".parse().expect("a rate");
+        for (most_sockets, burst) in [(64, 1_000), (10_000, 40_000)] {
+            let limits =
+                CallerLimits::new((RateLimit::UNLIMITED, writes), most_sockets, 1, 1, true);
+            let hero = |id| CallerKey::Hero(HeroId::new(id).expect("an id"));
+            assert!((0..burst).all(|_| limits.open(hero(1)).is_ok()));
+            let refused = (0..burst).find_map(|_| limits.open(hero(1)).err());
+            assert_eq!(refused.map(|problem| problem.status), Some(429));
+            assert!(limits.open(hero(2)).is_ok(), "another hero has its own");
+        }
     }
 }

@@ -11,7 +11,7 @@ use thiserror::Error;
 use super::bounded_map::Forgettable;
 
 /// Maximum of the count and of the burst of a rate.
-const MAX_COUNT: u32 = 1_000_000;
+pub const MAX_COUNT: u32 = 1_000_000;
 /// Minimum and maximum of a rate of bytes and of its burst.
 const BYTES: std::ops::RangeInclusive<u32> = 1_024..=1_000_000_000;
 

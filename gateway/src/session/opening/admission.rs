@@ -71,6 +71,7 @@ pub async fn enter(
         outbox.good_until(claims.expires);
     }
     let key = caller.key(hero_id, seat.address());
+    state.limits.open(key)?;
     let token = state.sockets.token();
     // Join first, then read: changes in between wait in the outbox.
     let place =

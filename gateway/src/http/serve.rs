@@ -202,11 +202,17 @@ async fn serve_requests(
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
+    let no_longer_wanted = async {
+        unwanted.cancelled().await;
+        // Its request may be in the kernel: the runtime looks there once more.
+        tokio::task::yield_now().await;
+    };
     let serving = async {
         tokio::select! {
+            biased; // a request that has come is served, however unwanted its connection is
             ended = connection.as_mut() => return ended,
             () = stop.cancelled() => progress.leave(quiet),
-            () = unwanted.cancelled() => {
+            () = no_longer_wanted => {
                 if !progress.is_serving() {
                     return Ok(()); // dropping the connection closes it
                 }

@@ -2,7 +2,9 @@
 
 use std::net::Ipv4Addr;
 
+use futures_util::StreamExt as _;
 use futures_util::future::join_all;
+use futures_util::stream;
 use galley_tests::json::{id, text};
 use galley_tests::raw_connection::RawOpcode;
 use galley_tests::{
@@ -200,10 +202,9 @@ async fn sockets_without_a_token_displace_those_of_their_own_address() {
         connection.upgrade("", "").await;
         connection
     };
-    let mut silent = Vec::new();
-    for _ in 0..MOST - 1 {
-        silent.push(open(HERE).await);
-    }
+    // Several at once: each waits for its token for 5 s only. The first is among the oldest.
+    let opening = stream::iter(0..MOST - 1).map(|_| open(HERE)).buffered(16);
+    let mut silent: Vec<_> = opening.collect().await;
     let mut neighbour = open(ELSEWHERE).await;
     for _ in 0..20 {
         silent.push(open(HERE).await);

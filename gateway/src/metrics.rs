@@ -1,7 +1,7 @@
 //! The metrics of the gateway. Several gateways in one process share the recorder, and the first
 //! call of [`install`] installs it. The accept loop calls [`upkeep`].
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Once};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use galley_protocol::{ProblemType, Timestamp};
@@ -50,10 +50,14 @@ pub fn record_push_lag(commit: Timestamp) {
 
 /// Installs the recorder, unless an earlier call or the process itself has installed one.
 pub fn install() {
-    galley_telemetry::install(MeteredProgram::Gateway);
-    for problem in ProblemType::ALL {
-        ::metrics::counter!(FRAMES_REFUSED, "problem" => problem.slug()).increment(0);
-    }
+    static INSTALLED: Once = Once::new();
+    // Each of the metrics above asks for it, and every series would be registered again.
+    INSTALLED.call_once(|| {
+        galley_telemetry::install(MeteredProgram::Gateway);
+        for problem in ProblemType::ALL {
+            ::metrics::counter!(FRAMES_REFUSED, "problem" => problem.slug()).increment(0);
+        }
+    });
 }
 
 #[cfg(test)]

@@ -60,7 +60,7 @@ pub struct Parts {
     /// The number of orders in each status, for the staff feed.
     pub totals: TotalsCache,
     pub bus: SharedBus,
-    /// What `/metrics` reads.
+    /// The answers of `/metrics`.
     pub scrape: Scrape,
     /// The last answers of the services that this gateway depends on.
     pub probes: Probes,

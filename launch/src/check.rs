@@ -34,7 +34,7 @@ pub struct CheckConfig {
 pub struct CheckReport {
     settings: Vec<CheckedSetting>,
     dependencies: Vec<CheckedDependency>,
-    /// What they, and this process, are like.
+    /// The findings about them, and about this process.
     findings: Vec<Finding>,
     /// The keys of messages on the bus, if the database has shown them. Without them the heartbeats
     /// of this process look forged to others.

@@ -1,4 +1,6 @@
-//! What a check sees of a dependency, beyond that it answers.
+//! The findings of a check of a dependency that answers.
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
@@ -25,9 +27,18 @@ impl Finding {
         Self { name, detail: detail.into(), advice: (!is_well).then_some(advice) }
     }
 
-    /// Creates the finding of a clock that differs by so many seconds from this machine's.
+    /// Creates the finding of a clock that a server read between `asked` and now, in seconds since
+    /// the epoch.
     #[must_use]
-    pub fn of_clock(name: &'static str, ahead: f64) -> Self {
+    pub fn of_server_clock(name: &'static str, clock: f64, asked: Instant) -> Self {
+        let here = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        // The server read it about halfway.
+        let here = here.as_secs_f64() - asked.elapsed().as_secs_f64() / 2.0;
+        Self::of_clock(name, clock - here)
+    }
+
+    /// Creates the finding of a clock that differs by so many seconds from this machine's.
+    fn of_clock(name: &'static str, ahead: f64) -> Self {
         const MOST: f64 = 1.0;
         let detail = if ahead.abs() < MOST {
             "within a second of this machine's".to_owned()

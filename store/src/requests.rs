@@ -116,11 +116,11 @@ pub enum DeleteVerdict {
 /// The connections of one process to a database server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ConnectionLoad {
-    /// Those that are open.
+    /// Number of open connections.
     pub open: usize,
-    /// Those that work for an operation.
+    /// Number of connections that work for an operation.
     pub used: usize,
-    /// The operations that wait for one.
+    /// Number of operations that wait for one.
     pub waiting: usize,
 }
 

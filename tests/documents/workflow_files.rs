@@ -69,7 +69,7 @@ fn a_workflow_may_only_read_and_the_publisher_alone_may_write() {
     }
 }
 
-/// What a script prints or runs comes from variables, never from an expression within it.
+/// A script takes its values from variables, never from an expression within it.
 #[test]
 fn scripts_hold_no_expressions_and_checkouts_keep_no_token() {
     for path in workflows() {

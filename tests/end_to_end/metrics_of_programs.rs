@@ -112,7 +112,7 @@ async fn an_order_is_counted_from_its_placement_to_its_end() {
     let seen = async |client: &TestClient, series: &str, enough: f64| {
         until(series, async || value(client, series).await.filter(|seen| *seen >= enough)).await
     };
-    // Nobody takes it.
+    // Without a worker the order waits.
     seen(&gateway, r#"galley_orders{status="PENDING"}"#, 1.0).await;
     seen(&gateway, "galley_oldest_pending_seconds", 0.5).await;
     seen(&gateway, r#"galley_orders_placed_total{verdict="placed"}"#, 1.0).await;

@@ -1,6 +1,6 @@
-//! What `galley doctor` sees of a Redis server.
+//! The findings of `galley doctor` about a Redis server.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use galley_protocol::finding::Finding;
 use redis::{InfoDict, pipe};
@@ -26,7 +26,7 @@ impl RedisBus {
     }
 
     async fn inspect_shard(&self, shard: u16) -> Result<Vec<Finding>, BusError> {
-        let began = Instant::now();
+        let asked = Instant::now();
         let mut ask = pipe();
         ask.cmd("TIME").cmd("INFO");
         let link = self.publisher.link(shard);
@@ -41,8 +41,7 @@ impl RedisBus {
             }
             answers => answers?,
         };
-        let here = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let here = here.as_secs_f64() - began.elapsed().as_secs_f64() / 2.0;
+        let clock = Finding::of_server_clock("Redis clock", clock.0 + clock.1 / 1e6, asked);
         let text = |key| info.get::<String>(key).unwrap_or_default();
         let version = text("redis_version");
         let major = version.split('.').next().and_then(|major| major.parse().ok());
@@ -55,7 +54,7 @@ impl RedisBus {
                 major.is_some_and(|major: u32| major >= OLDEST),
                 "use Redis 7 or newer, or Valkey",
             ),
-            Finding::of_clock("Redis clock", clock.0 + clock.1 / 1e6 - here),
+            clock,
             Finding::new(
                 "Redis role",
                 text("role"),

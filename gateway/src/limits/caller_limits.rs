@@ -71,7 +71,7 @@ impl CallerLimits {
     }
 
     /// Charges a socket or an event stream that a hero opens: its welcome is read from the database.
-    /// Those of others are not.
+    /// Other callers pay nothing, for theirs is not.
     ///
     /// # Errors
     /// `rate-limited`

@@ -1,6 +1,6 @@
-//! What `galley doctor` sees of the server, and of the rights on its tables.
+//! The findings of `galley doctor` about the server, and the rights on its tables.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use galley_protocol::finding::Finding;
 
@@ -14,7 +14,7 @@ const OLDEST: i32 = 140_000;
 
 impl Postgres {
     pub(super) async fn inspect(&self) -> Result<Vec<Finding>> {
-        let began = Instant::now();
+        let asked = Instant::now();
         let rows = self.read(|| {
             sqlx::query(
                 "/* inspect */
@@ -41,9 +41,7 @@ impl Postgres {
         });
         let rows = rows.await?;
         let row = rows.first().ok_or_else(nothing)?;
-        let here = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        // The server read its clock about halfway.
-        let here = here.as_secs_f64() - began.elapsed().as_secs_f64() / 2.0;
+        let clock = Finding::of_server_clock("database clock", get(row, "clock")?, asked);
         let (version, number): (String, i32) = (get(row, "version")?, get(row, "number")?);
         let (most, used): (i32, i32) = (get(row, "connections")?, get(row, "used")?);
         let own = i32::try_from(self.shares.connections()).unwrap_or(i32::MAX);
@@ -58,7 +56,7 @@ impl Postgres {
                 number >= OLDEST,
                 "use PostgreSQL 14 or newer",
             ),
-            Finding::of_clock("database clock", get::<f64>(row, "clock")? - here),
+            clock,
             Finding::new(
                 "database rights",
                 if allowed { "all tables".to_owned() } else { format!("not on {denied}") },
@@ -81,16 +79,15 @@ impl Postgres {
                 durable && commits != "off",
                 "turn fsync, full_page_writes and synchronous_commit on: a crash of the server loses accepted orders",
             ),
-            Finding::new(
-                "database replication",
-                match standbys {
+            Finding {
+                name: "database replication",
+                detail: match standbys {
                     0 => "no standby is connected, as far as this user may see".to_owned(),
                     1 => "1 standby is connected".to_owned(),
                     many => format!("{many} standbys are connected"),
                 },
-                true,
-                "",
-            ),
+                advice: None,
+            },
         ])
     }
 }

@@ -1,14 +1,16 @@
 //! Redis and Valkey are reached in each form of address, with TLS, and as a user who may do only
 //! what Galley needs. A mistake ends the start at once.
 
+use std::path::PathBuf;
+
 use galley_protocol::Status;
 use galley_tests::command_output::run;
 use galley_tests::json::id;
-use galley_tests::redis_cluster::CLUSTER_TAGS;
-use galley_tests::tls_front::TlsFront;
+use galley_tests::redis_cluster::{CLUSTER_TAGS, MASTERS};
+use galley_tests::redis_server::RedisProduct;
 use galley_tests::{
     Follower, RedisCluster, RedisServer, StackBuilder, TestAuthority, TestStack, test_database,
-    within,
+    until, within,
 };
 
 use crate::start_errors::fails;
@@ -44,33 +46,49 @@ async fn all_fail(cases: &[FailedStart<'_>]) {
     }
 }
 
-#[tokio::test]
-async fn each_form_of_address_leads_to_its_database_of_the_server() {
+/// Reaches a server without TLS, on its Unix socket, and with TLS on both sides.
+async fn serves_in_each_form(product: RedisProduct) -> RedisServer {
     let authority = TestAuthority::new();
-    let (server, tls) = RedisServer::with_tls(&authority, "no").await;
+    let (server, tls) = RedisServer::with_tls(product, &authority).await;
     let user = ["ACL", "SETUSER", "galley", "on", ">a@b", "~*", "&*", "+@all"];
     let _: String = server.ask(&user).await;
     let (port, folder) = (server.port, authority.folder().display());
-    let ca = authority.certificate().display().to_string();
-    for (database, url) in [
-        ("db1:", format!("valkey://127.0.0.1:{port}/1")),
-        ("db2:", format!("redis+unix://{folder}/redis.sock?db=2&user=galley&pass=a%40b")),
-        ("db3:", format!("rediss://galley:a%40b@localhost:{tls}/3")),
+    let own = authority.client("galley");
+    let files = [(CA, authority.certificate()), (CERTIFICATE, own.certificate), (KEY, own.key)];
+    for (database, url, files) in [
+        ("db1:", format!("valkey://127.0.0.1:{port}/1"), &[][..]),
+        ("db2:", format!("redis+unix://{folder}/redis.sock?db=2&user=galley&pass=a%40b"), &[]),
+        ("db3:", format!("rediss://galley:a%40b@localhost:{tls}/3"), &files),
+        ("db4:", format!("valkeys://galley:a%40b@localhost:{tls}/4"), &files),
     ] {
-        let stack = alone(&url);
-        let stack = if url.starts_with("rediss") { stack.set(CA, &ca) } else { stack };
-        let mut stack = serves(stack).await;
+        let with = |stack: StackBuilder, (setting, file): &(&str, PathBuf)| {
+            stack.set(setting, &file.display().to_string())
+        };
+        let mut stack = serves(files.iter().fold(alone(&url), with)).await;
         let info: String = server.ask(&["INFO", "keyspace"]).await;
         assert!(info.contains(database), "{url}: {info}");
         stack.gateways[0].program.line("Redis at ").await;
         assert!(!stack.gateways[0].program.log().contains("a@b"), "the password was logged");
     }
+    server
+}
+
+#[tokio::test]
+async fn each_form_of_address_leads_to_its_database_of_the_server() {
+    serves_in_each_form(RedisProduct::Redis).await;
+}
+
+#[tokio::test]
+async fn valkey_serves_like_redis_with_tls_and_without() {
+    let server = serves_in_each_form(RedisProduct::Valkey).await;
+    let info: String = server.ask(&["INFO", "server"]).await;
+    assert!(info.contains("valkey_version:"), "{info}");
 }
 
 #[tokio::test]
 async fn a_mistake_with_tls_ends_the_start_at_once_and_names_the_setting() {
     let (authority, stranger) = (TestAuthority::new(), TestAuthority::new());
-    let (server, tls) = RedisServer::with_tls(&authority, "yes").await;
+    let (server, tls) = RedisServer::with_tls(RedisProduct::Redis, &authority).await;
     let text = |path: std::path::PathBuf| path.display().to_string();
     let (ca, strange) = (text(authority.certificate()), text(stranger.certificate()));
     let own = authority.client("galley");
@@ -147,38 +165,41 @@ async fn a_cluster_with_tls_serves_on_while_a_master_is_replaced() {
     let authority = TestAuthority::new();
     let mut cluster = RedisCluster::with_tls(&authority).await;
     let ca = authority.certificate().display().to_string();
-    let stack = TestStack::distributed().redis(cluster.url()).gateways(2).set(CA, &ca);
+    // The address of one node by a name; the other nodes are known by what it says.
+    let stack = TestStack::distributed().redis(cluster.tls_url(1)).gateways(2).set(CA, &ca);
     let stack = serves(stack).await;
     let client = stack.client_of(1);
-    let (hero, meal) =
-        (client.create_hero("Hulk", &[]).await, client.create_meal("Soup", &[]).await);
+    let (hero, meal) = client.create_hero_and_meal().await;
     let mut follower = Follower::open(client.base(), hero, None).await;
-    cluster.node(0).kill();
-    // Their entries go to all masters.
-    for _ in CLUSTER_TAGS {
-        let order = id(&stack.client().place_at_last(hero, meal).await);
-        within("an end", async {
-            while follower.view.status_of(order) != Some(Status::Completed) {
-                follower.next().await.expect("the socket stays open");
-            }
-        })
-        .await;
+    let mut orders_go_on = async || {
+        // Their entries go to all masters.
+        for _ in CLUSTER_TAGS {
+            let order = id(&stack.client().place_at_last(hero, meal).await);
+            within("an end", async {
+                while follower.view.status_of(order) != Some(Status::Completed) {
+                    follower.next().await.expect("the socket stays open");
+                }
+            })
+            .await;
+        }
+    };
+    orders_go_on().await;
+    for master in &cluster.nodes()[..MASTERS] {
+        has_streams_and_channels(master).await;
     }
+    cluster.node(0).kill();
+    orders_go_on().await;
+    has_streams_and_channels(&cluster.nodes()[MASTERS]).await;
+    orders_go_on().await;
 }
 
-// Two threads: the end of a stack asks Redis, and blocks until the front has passed it on.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn valkey_serves_like_redis_with_tls_and_without() {
-    let server = RedisServer::valkey().await;
-    let info: String = server.ask(&["INFO", "server"]).await;
-    assert!(info.contains("valkey_version:"), "{info}");
-    drop(
-        serves(TestStack::distributed().redis(server.url().replace("redis://", "valkey://"))).await,
-    );
-    let authority = TestAuthority::new();
-    // The builds of Valkey that can be installed have no TLS of their own.
-    let front = TlsFront::start(&authority.server(&["localhost"]), server.port).await;
-    let url = format!("valkeys://localhost:{}", front.port());
-    let ca = authority.certificate().display().to_string();
-    serves(TestStack::distributed().redis(url).set(CA, &ca)).await;
+/// Waits until a node of a cluster is the master of some of the 16 shards.
+async fn has_streams_and_channels(node: &RedisServer) {
+    until("streams and channels", async || {
+        let role: String = node.try_ask(&["INFO", "replication"]).await.ok()?;
+        let streams: usize = node.try_ask(&["DBSIZE"]).await.ok()?;
+        let channels: Vec<String> = node.try_ask(&["PUBSUB", "SHARDCHANNELS"]).await.ok()?;
+        (role.contains("role:master") && streams > 0 && !channels.is_empty()).then_some(())
+    })
+    .await;
 }

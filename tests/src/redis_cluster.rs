@@ -14,7 +14,8 @@ pub const CLUSTER_TAGS: [&str; 16] = [
     "18", "36", "83", "58", "19", "20", "95", "59", "09", "34", "81", "49", "08", "22", "97", "48",
 ];
 
-const MASTERS: usize = 3;
+/// The masters; they are the first nodes, and their replicas follow in the same order.
+pub const MASTERS: usize = 3;
 const NODES: usize = 2 * MASTERS;
 /// The slots of each master.
 const SLOTS: [[&str; 2]; MASTERS] = [["0", "5460"], ["5461", "10922"], ["10923", "16383"]];
@@ -47,8 +48,8 @@ impl RedisCluster {
         Self::start_with(None).await
     }
 
-    /// Like [`RedisCluster::start`]. The nodes speak TLS with clients and with each other, and show
-    /// a certificate for 127.0.0.1.
+    /// Like [`RedisCluster::start`]. The nodes speak TLS with clients and with each other. Their
+    /// certificate has the address that they announce, and `localhost`.
     pub async fn with_tls(authority: &TestAuthority) -> Self {
         Self::start_with(Some(authority)).await
     }
@@ -65,7 +66,8 @@ impl RedisCluster {
                 options.split(' ').chain([&*bus]).chain(timing).map(str::to_owned).collect();
             if let Some(authority) = authority {
                 let port = port::free();
-                options.extend(redis_server::tls_options(authority, "127.0.0.1", port, "no"));
+                let hosts = ["localhost", "127.0.0.1"];
+                options.extend(redis_server::tls_options(authority, &hosts, port, "no"));
                 options.extend(node_tls(authority));
                 cluster.tls_ports.push(port);
             }
@@ -109,9 +111,13 @@ impl RedisCluster {
     /// The URLs of all nodes, as `REDIS_URL` takes them.
     #[must_use]
     pub fn url(&self) -> String {
-        let plain = self.nodes.iter().map(RedisServer::url);
-        let tls = self.tls_ports.iter().map(|port| format!("rediss://127.0.0.1:{port}"));
-        if self.tls_ports.is_empty() { plain.collect::<Vec<_>>() } else { tls.collect() }.join(",")
+        self.nodes.iter().map(RedisServer::url).collect::<Vec<_>>().join(",")
+    }
+
+    /// The URL of one node with TLS, by a name, as that of a configuration address.
+    #[must_use]
+    pub fn tls_url(&self, at: usize) -> String {
+        format!("rediss://localhost:{}", self.tls_ports[at])
     }
 
     /// The nodes.

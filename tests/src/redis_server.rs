@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -18,7 +18,16 @@ use crate::{Proxy, TestAuthority, TestProgram};
 /// The time that an answer may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// A `redis-server` without persistence; killed when dropped.
+/// A server that speaks the protocol of Redis.
+#[derive(Clone, Copy, Debug)]
+pub enum RedisProduct {
+    /// Redis itself.
+    Redis,
+    /// Valkey, which `./test` unpacks.
+    Valkey,
+}
+
+/// A server without persistence; killed when dropped.
 #[derive(Debug)]
 pub struct RedisServer {
     /// The port it listens on.
@@ -38,24 +47,16 @@ impl RedisServer {
 
     /// Like [`RedisServer::start`], with further options.
     pub async fn start_with(options: &[impl AsRef<OsStr>]) -> Self {
-        Self::start_program("redis-server".as_ref(), options).await
+        Self::start_program(&RedisProduct::Redis.program(), options).await
     }
 
-    /// Starts a Valkey, which `./test` installs.
-    pub async fn valkey() -> Self {
-        let own = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/tools/valkey/bin/valkey-server");
-        let own = Path::new(own);
-        let program = if own.exists() { own } else { Path::new("valkey-server") };
-        Self::start_program(program, &[] as &[&str]).await
-    }
-
-    /// Starts a server that also listens with TLS, and on a Unix socket. A client may show a
-    /// certificate of the authority, or must.
-    pub async fn with_tls(authority: &TestAuthority, certificate: &str) -> (Self, u16) {
+    /// Starts a server that also listens with TLS, and on a Unix socket. A client with TLS must
+    /// show a certificate of the authority.
+    pub async fn with_tls(product: RedisProduct, authority: &TestAuthority) -> (Self, u16) {
         let (port, socket) = (port::free(), authority.folder().join("redis.sock"));
-        let mut options = tls_options(authority, "localhost", port, certificate);
+        let mut options = tls_options(authority, &["localhost"], port, "yes");
         options.extend(["--unixsocket".to_owned(), socket.display().to_string()]);
-        (Self::start_with(&options).await, port)
+        (Self::start_program(&product.program(), &options).await, port)
     }
 
     /// Starts a Sentinel that watches the master of a service.
@@ -148,15 +149,27 @@ impl RedisServer {
     }
 }
 
-/// Returns the options of a server that listens with TLS at this port as this host. `clients` says
-/// whether clients need a certificate of the authority: `yes`, `no` or `optional`.
+impl RedisProduct {
+    fn program(self) -> PathBuf {
+        let unpacked =
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../target/tools/valkey/usr/bin/valkey-server");
+        match self {
+            Self::Redis => "redis-server".into(),
+            Self::Valkey if Path::new(unpacked).exists() => unpacked.into(),
+            Self::Valkey => "valkey-server".into(),
+        }
+    }
+}
+
+/// Returns the options of a server that listens with TLS at this port under these names. `clients`
+/// says whether clients need a certificate of the authority: `yes`, `no` or `optional`.
 pub(crate) fn tls_options(
     authority: &TestAuthority,
-    host: &str,
+    hosts: &[&str],
     port: u16,
     clients: &str,
 ) -> Vec<String> {
-    let own = authority.server(&[host]);
+    let own = authority.server(hosts);
     let files = [own.certificate, own.key, authority.certificate()];
     let [certificate, key, ca] = files.map(|path| path.display().to_string());
     let options = [

@@ -107,7 +107,7 @@ impl Gateway {
         let verifier = config.verifier()?.map(|verifier| verifier.refusing(revoked.clone()));
         let origins = config.origins()?;
         let (hosts, entrance) = (config.hosts()?, Arc::new(config.entrance()?));
-        let listener = Listener::bind(&config.listen, config.reuse_port)?;
+        let listener = Listener::bind(&config.listen, "--listen", config.reuse_port)?;
         metrics::install();
         let scrape = Scrape::new(Arc::clone(&store));
         let hub = Hub::new(store.cursor_keys().clone());

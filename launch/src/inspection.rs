@@ -54,8 +54,8 @@ impl InspectionConfig {
     /// [`Failure`] if the address cannot be bound.
     pub fn bind(&self, program: MeteredProgram) -> Result<Inspection, Failure> {
         let Some(address) = &self.metrics_listen else { return Ok(Inspection(None)) };
-        let listener = Listener::bind(address, false)
-            .map_err(|error| Failure::failed(error.of_option("--metrics-listen")))?;
+        let listener =
+            Listener::bind(address, "--metrics-listen", false).map_err(Failure::failed)?;
         install(program);
         info!(address = %listener, "serving metrics");
         Ok(Inspection(Some(listener)))

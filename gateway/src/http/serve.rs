@@ -293,8 +293,9 @@ mod tests {
                 "done"
             }
         });
-        let listener = Listener::bind(&"127.0.0.1:0".parse().expect("an address"), false)
-            .expect("a free port");
+        let listener =
+            Listener::bind(&"127.0.0.1:0".parse().expect("an address"), "--listen", false)
+                .expect("a free port");
         let address = listener.to_string().trim_start_matches("http://").to_owned();
         let stop = CancellationToken::new();
         let app = Router::new().route("/slow", slow).route("/fast", get(async || "done"));
@@ -478,8 +479,9 @@ mod tests {
 
     #[tokio::test]
     async fn connections_that_were_not_accepted_yet_are_served_and_later_ones_refused() {
-        let listener = Listener::bind(&"127.0.0.1:0".parse().expect("an address"), false)
-            .expect("a free port");
+        let listener =
+            Listener::bind(&"127.0.0.1:0".parse().expect("an address"), "--listen", false)
+                .expect("a free port");
         let address = listener.to_string().trim_start_matches("http://").to_owned();
         let mut clients = Vec::new();
         for _ in 0..3 {

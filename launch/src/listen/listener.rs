@@ -59,7 +59,7 @@ pub enum Transport {
 
 /// An address on which listening failed.
 #[derive(Debug, Error)]
-#[error("cannot listen on {address}: {}{}", reason(.error), advice(.error).replace("--listen", option))]
+#[error("cannot listen on {address}: {}{}", reason(.error), advice(.error, .option))]
 pub struct ListenError {
     address: String,
     error: io::Error,
@@ -67,48 +67,37 @@ pub struct ListenError {
     option: &'static str,
 }
 
-impl ListenError {
-    /// Names another option than `--listen` in the advice.
-    #[must_use]
-    pub fn of_option(self, option: &'static str) -> Self {
-        Self { option, ..self }
+/// Returns the remedy for a common error.
+fn advice(error: &io::Error, option: &str) -> String {
+    let is = |kind| error.kind() == kind;
+    if is(ErrorKind::AddrInUse) {
+        format!("; choose another with {option}, or {option} 127.0.0.1:0 for a free one")
+    } else if is(ErrorKind::AddrNotAvailable) {
+        format!("; no interface of this machine has it, choose another with {option}")
+    } else if is(ErrorKind::PermissionDenied) {
+        format!("; choose a port above 1023 or another path with {option}")
+    } else if is(ErrorKind::AlreadyExists) || is(ErrorKind::NotFound) {
+        format!("; choose another path with {option}")
+    } else {
+        String::new()
     }
 }
 
-/// The option that names the address of most listeners.
-const OPTION: &str = "--listen";
-
-/// The remedies for common errors.
-const ADVICE: [(ErrorKind, &str); 5] = [
-    (
-        ErrorKind::AddrInUse,
-        "; choose another with --listen, or --listen 127.0.0.1:0 for a free one",
-    ),
-    (
-        ErrorKind::AddrNotAvailable,
-        "; no interface of this machine has it, choose another with --listen",
-    ),
-    (ErrorKind::PermissionDenied, "; choose a port above 1023 or another path with --listen"),
-    (ErrorKind::AlreadyExists, "; choose another path with --listen"),
-    (ErrorKind::NotFound, "; choose another path with --listen"),
-];
-
-fn advice(error: &io::Error) -> &'static str {
-    ADVICE.iter().find(|(kind, _)| *kind == error.kind()).map_or("", |(_, advice)| advice)
-}
-
 impl Listener {
-    /// Binds the address. Connections wait until [`Listener::accept`]. With `share`, other
-    /// processes may bind the same address (`SO_REUSEPORT`). Must be called within a tokio runtime.
+    /// Binds the address, which `option` of the command line names. Connections wait until
+    /// [`Listener::accept`]. With `share`, other processes may bind the same address
+    /// (`SO_REUSEPORT`). Must be called within a tokio runtime.
     ///
     /// # Errors
     /// [`ListenError`]
-    pub fn bind(address: &ListenAddress, share: bool) -> Result<Self, ListenError> {
-        let at = |place: SocketAddr| {
-            let failed =
-                move |error| ListenError { address: place.to_string(), error, option: OPTION };
-            tcp(place, share).map_err(failed)
-        };
+    pub fn bind(
+        address: &ListenAddress,
+        option: &'static str,
+        share: bool,
+    ) -> Result<Self, ListenError> {
+        let failed = |address: String, error| ListenError { address, error, option };
+        let at =
+            |place: SocketAddr| tcp(place, share).map_err(|error| failed(place.to_string(), error));
         let sockets = match address {
             ListenAddress::Ip(place) => vec![ListenerSocket::Tcp(at(*place)?)],
             ListenAddress::Every(port) => {
@@ -121,9 +110,8 @@ impl Listener {
             }
             ListenAddress::Localhost(port) => both_loopbacks(*port, &at)?,
             ListenAddress::Unix(path) => {
-                let failed =
-                    |error| ListenError { address: address.to_string(), error, option: OPTION };
-                let (listener, file) = unix_socket::listen(path).map_err(failed)?;
+                let (listener, file) = unix_socket::listen(path)
+                    .map_err(|error| failed(address.to_string(), error))?;
                 vec![ListenerSocket::Unix(listener, file)]
             }
         };

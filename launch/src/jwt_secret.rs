@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::Hidden;
 use clap::Args;
+
+use crate::Hidden;
+use crate::secret_files::read_secret_bytes;
 
 /// Minimum length in bytes: a key must be as long as the hash (RFC 7518 section 3.2).
 const LEAST: usize = 32;
-/// Maximum size of the file in bytes. No key is that long: a larger file is a mistake.
-const MOST: u64 = 4_096;
 
 /// Maximum length of a pattern whose repetition is no secret.
 const PATTERN: usize = 12;
@@ -67,21 +67,8 @@ impl SecretArguments {
         let path = self.jwt_secret_file.as_ref().filter(|path| !path.as_os_str().is_empty());
         let secret = match (text, path) {
             (Some(text), None) => text.as_bytes().to_vec(),
-            (None, Some(path)) => {
-                let cannot = |why: &dyn fmt::Display| {
-                    format!("cannot read the secret of GALLEY_JWT_SECRET_FILE: {why}")
-                };
-                let size = std::fs::metadata(path).map_err(|error| cannot(&error))?.len();
-                // Checked first: reading would load a file of any size.
-                if size > MOST {
-                    return Err(cannot(&format_args!("the file has more than {MOST} bytes")));
-                }
-                let bytes = std::fs::read(path).map_err(|error| cannot(&error))?;
-                let end = bytes
-                    .strip_suffix(b"\n")
-                    .map(|line| line.strip_suffix(b"\r").unwrap_or(line).len());
-                bytes[..end.unwrap_or(bytes.len())].to_vec()
-            }
+            (None, Some(path)) => read_secret_bytes(path)
+                .map_err(|why| format!("the secret of GALLEY_JWT_SECRET_FILE: {why}"))?,
             (None, None) => return Ok(None),
             (Some(_), Some(_)) => {
                 return Err(
@@ -166,7 +153,7 @@ mod tests {
             (Some(LONG), Some(LONG), "not both"),
             (Some(&LONG[1..]), None, "32 bytes"),
             (None, Some(&LONG[1..]), "32 bytes"),
-            (None, Some(LONG.repeat(200).as_str()), "more than"),
+            (None, Some(LONG.repeat(600).as_str()), "more than"),
         ] {
             let error = read(text, file).expect_err("a wrong secret");
             assert!(error.contains(part) && !error.contains("0123"), "{error}");

@@ -3,7 +3,8 @@
 //! program has an option for the file already.
 
 use std::ffi::OsString;
-use std::fs::{metadata, read_to_string};
+use std::fmt::Display;
+use std::fs::{metadata, read};
 use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
@@ -30,18 +31,31 @@ pub fn named_file(variable: &str) -> Option<PathBuf> {
 /// # Errors
 /// A message for people, which names the file and shows nothing of its content.
 pub fn read_secret(path: &Path) -> Result<String, String> {
-    let cannot = |why: String| format!("cannot read {}: {why}", path.display());
-    let size = metadata(path).map_err(|error| cannot(error.to_string()))?.len();
-    if size > MOST {
-        return Err(cannot(format!("it has more than {MOST} bytes")));
-    }
-    let text = read_to_string(path).map_err(|error| cannot(error.to_string()))?;
-    let secret = text.strip_suffix('\n').unwrap_or(&text);
-    let secret = secret.strip_suffix('\r').unwrap_or(secret);
+    let cannot = |why: &str| format!("cannot read {}: {why}", path.display());
+    let secret =
+        String::from_utf8(read_secret_bytes(path)?).map_err(|_| cannot("it is not UTF-8"))?;
     if secret.trim().is_empty() {
-        return Err(cannot("it is empty".to_owned()));
+        return Err(cannot("it is empty"));
     }
-    Ok(secret.to_owned())
+    Ok(secret)
+}
+
+/// Like [`read_secret`], for a secret of any bytes, or none.
+///
+/// # Errors
+/// A message for people, which names the file and shows nothing of its content.
+pub(crate) fn read_secret_bytes(path: &Path) -> Result<Vec<u8>, String> {
+    let cannot = |why: &dyn Display| format!("cannot read {}: {why}", path.display());
+    let size = metadata(path).map_err(|error| cannot(&error))?.len();
+    // Checked first: reading would load a file of any size.
+    if size > MOST {
+        return Err(cannot(&format_args!("it has more than {MOST} bytes")));
+    }
+    let mut secret = read(path).map_err(|error| cannot(&error))?;
+    if secret.pop_if(|last| *last == b'\n').is_some() {
+        secret.pop_if(|last| *last == b'\r');
+    }
+    Ok(secret)
 }
 
 /// Gives each hidden setting the content of its file as its default, so that an option still wins.

@@ -42,7 +42,7 @@ async fn timed<T, E: Failing>(
             StoreError::Contended(_) => "contended",
             StoreError::Failed(_) => "failed",
         };
-        counter!(DATABASE_ERRORS, "kind" => kind).increment(1);
+        counter!(DATABASE_ERRORS, "operation" => operation, "kind" => kind).increment(1);
     }
     outcome
 }

@@ -128,10 +128,8 @@ metrics! {
     // --- Database
     Both Seconds DATABASE_SECONDS "galley_database_seconds" {"operation": ["place" "cancel" "delete" "order" "orders" "totals" "oldest_pending" "open_orders" "deleted_heroes" "snapshots" "changes" "changes_of_all" "states" "present" "claim" "adopt" "complete" "hand_back" "enlist" "incarnations" "ping" "census" "maintain" "heroes" "meals"]}
         "Seconds from the request of an operation to its outcome, with the wait for a connection, by operation."
-    Both Counter DATABASE_ERRORS "galley_database_errors_total" {"kind": ["unavailable" "trouble" "contended" "failed"]}
-        "Operations that the database did not carry out, by kind: it is unreachable or too slow, it reported a cause that it can name, other requests came first, or it refused."
-    Worker Counter STORE_ERRORS "galley_worker_store_errors_total" {"question": ["adopt" "census" "claim" "complete" "enlist" "hand_back" "maintain" "order"]}
-        "Questions of this worker that the database did not answer; each is repeated."
+    Both Counter DATABASE_ERRORS "galley_database_errors_total" {"operation": ["place" "cancel" "delete" "order" "orders" "totals" "oldest_pending" "open_orders" "deleted_heroes" "snapshots" "changes" "changes_of_all" "states" "present" "claim" "adopt" "complete" "hand_back" "enlist" "incarnations" "ping" "census" "maintain" "heroes" "meals"] "kind": ["unavailable" "trouble" "contended" "failed"]}
+        "Operations that the database did not carry out, by operation and kind: it is unreachable or too slow, it reported a cause that it can name, other requests came first, or it refused."
     Both Sizes BATCH_SIZE "galley_batch_size" {"operation": ["place" "cancel" "delete" "snapshots" "changes" "states" "claim" "complete"]}
         "Requests that one statement carried, by operation; of a claim the orders that it took."
     Both Gauge DATABASE_CONNECTIONS "galley_database_connections" {"state": ["open" "used"]}

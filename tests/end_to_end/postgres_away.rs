@@ -43,6 +43,8 @@ async fn without_postgres_every_request_is_refused_soon_and_the_service_recovers
     assert_eq!((ready.status, text(&ready.json(), "status")), (503, "unavailable"));
     assert_eq!(client.get("/healthz").await.status, 200);
 
+    let failed = r#"galley_database_errors_total{operation="place",kind="unavailable"}"#;
+    assert!(client.metric(failed).await > 0, "{failed}");
     postgres.restart().await;
     until("a ready gateway", async || {
         Some(client.get("/readyz").await).filter(|ready| ready.status == 200)

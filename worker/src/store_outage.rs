@@ -1,4 +1,4 @@
-//! Counts the failures of the database and logs its refusals. The store logs an outage, once for
+//! Logs the refusals of the database. The store counts all failures, and logs an outage, once for
 //! all callers.
 
 use std::sync::Mutex;
@@ -9,7 +9,7 @@ use galley_store::StoreError;
 /// The least time between two logged refusals.
 const REFUSALS: Duration = Duration::from_secs(5);
 
-/// The failures of all parts of a worker.
+/// The refusals that all parts of a worker met.
 #[derive(Debug, Default)]
 pub(crate) struct StoreOutage {
     /// The moment of the last logged refusal.
@@ -19,7 +19,6 @@ pub(crate) struct StoreOutage {
 impl StoreOutage {
     /// Notes a failed request to the database.
     pub(crate) fn note(&self, question: &'static str, error: &StoreError) {
-        metrics::counter!(galley_telemetry::STORE_ERRORS, "question" => question).increment(1);
         if error.is_passing() {
             return;
         }

@@ -9,18 +9,21 @@
 //! - that the last message of a publisher was lost: without a further message, no number shows the
 //!   hole;
 //! - the cursor up to which a subscription has received everything;
-//! - that a publisher is silent although it is alive according to the database.
+//! - that a publisher is silent although it is alive according to the database;
+//! - what the process reports about itself.
 //!
 //! A heartbeat is one line of text: `galley3-beat <publisher> <last number> <published cursor or
-//! ->`, and the signature ([`galley_protocol::message_keys`]). A process that stops in order sends
+//! -> <report>`, and the signature ([`galley_protocol::message_keys`]). The report is absent before
+//! the process knows its role. A process that stops in order sends
 //! `galley3-bye` instead, and nothing after it. A newer version may insert words before the
 //! signature, which are passed over, or send a cursor that this one cannot read, which counts as
 //! none. While processes of a version live that read no signature, a copy without one precedes it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use galley_protocol::update::MAX_NUMBER;
-use galley_protocol::{PublisherId, ResumeCursor};
+use galley_protocol::{ProcessReport, PublisherId, ResumeCursor};
 
 /// Interval between two heartbeats of a publisher.
 pub(crate) const BEAT: Duration = Duration::from_secs(1);
@@ -41,6 +44,8 @@ pub(crate) struct Heartbeat {
     pub(crate) published: Option<ResumeCursor>,
     /// This is its last message.
     pub(crate) leaves: bool,
+    /// `None` if it cannot be read, or comes from a version that sends none.
+    pub(crate) report: Option<Arc<ProcessReport>>,
 }
 
 impl Heartbeat {
@@ -48,7 +53,9 @@ impl Heartbeat {
         let head = if self.leaves { LEAVES } else { BEATS };
         let published =
             self.published.map_or_else(|| "-".to_owned(), |published| published.to_string());
-        format!("{head} {} {} {published}", self.publisher, self.number)
+        let report = self.report.as_ref().map(|report| format!(" {}", report.encode()));
+        let report = report.unwrap_or_default();
+        format!("{head} {} {} {published}{report}", self.publisher, self.number)
     }
 
     /// Reads a message; `None` if it is not a heartbeat.
@@ -67,13 +74,16 @@ impl Heartbeat {
             return None;
         }
         let cursor = words.next()?.parse().ok();
-        Some(Self { publisher, number, published: cursor, leaves })
+        let report = words.find_map(ProcessReport::decode).map(Arc::new);
+        Some(Self { publisher, number, published: cursor, leaves, report })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use galley_protocol::PublisherId;
+    use std::sync::Arc;
+
+    use galley_protocol::{ProcessReport, PublisherId};
 
     use super::{Heartbeat, MAX_NUMBER};
     use crate::test_cursor::at;
@@ -81,12 +91,19 @@ mod tests {
     #[test]
     fn a_heartbeat_leads_back_to_where_it_came_from() {
         let publisher = PublisherId::new(7).expect("an id");
-        let beat = Heartbeat { publisher, number: 0, published: None, leaves: false };
+        let beat = Heartbeat { publisher, number: 0, published: None, leaves: false, report: None };
         assert_eq!(beat.encode(), "galley3-beat 7 0 -");
         assert_eq!(Heartbeat::decode(beat.encode().as_bytes()), Some(beat.clone()));
-        let bye = Heartbeat { number: MAX_NUMBER, published: Some(at(9)), leaves: true, ..beat };
+        let bye =
+            Heartbeat { number: MAX_NUMBER, published: Some(at(9)), leaves: true, ..beat.clone() };
         assert_eq!(bye.encode(), format!("galley3-bye 7 281474976710656 {}", at(9)));
         assert_eq!(Heartbeat::decode(bye.encode().as_bytes()), Some(bye));
+        let report = Some(Arc::new(ProcessReport::new("1", "host", 3)));
+        let reports = Heartbeat { report, ..beat.clone() };
+        let line = reports.encode();
+        for line in [line.clone(), line.replace(" {", " more {"), format!("{line} more mac=x")] {
+            assert_eq!(Heartbeat::decode(line.as_bytes()), Some(reports.clone()), "{line}");
+        }
         for newer in ["galley3-beat 7 0 - more", "galley3-beat 7 0 s1", "galley3-beat 7 0 - "] {
             assert_eq!(Heartbeat::decode(newer.as_bytes()), Some(beat.clone()), "{newer}");
         }

@@ -7,10 +7,12 @@
 
 pub mod backoff;
 mod bus_connect;
+mod heard_processes;
 mod heartbeat;
 mod inbox;
 mod local;
 mod log_limiter;
+mod own_report;
 mod publish_progress;
 mod publishers;
 mod redis;
@@ -25,7 +27,10 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use galley_protocol::finding::Finding;
-use galley_protocol::{IncarnationId, OrderId, PublisherId, ResumeCursor, Update, UpdateBatch};
+use galley_protocol::{
+    GatewayReport, IncarnationId, OrderId, ProcessReport, PublisherId, RepairCauses, ResumeCursor,
+    Update, UpdateBatch, WorkerReport,
+};
 use thiserror::Error;
 
 pub use backoff::Backoff;
@@ -95,6 +100,14 @@ pub trait Bus: Send + Sync + 'static {
     fn mark(&self, safe: ResumeCursor);
     /// Returns true if this process has a subscription, and no shard of any subscription is cut.
     fn is_receiving(&self) -> bool;
+    /// Sets the part of this process' report that its gateway writes. The next heartbeats carry it.
+    fn report_gateway(&self, _report: GatewayReport) {}
+    /// Sets the part of this process' report that its worker writes. The next heartbeats carry it.
+    fn report_worker(&self, _report: WorkerReport) {}
+    /// Counts the entries of the dispatch queue.
+    async fn backlog(&self) -> Result<QueueBacklog, BusError> {
+        Ok(QueueBacklog::default())
+    }
     /// Publishes a goodbye, the last message of this process. The caller has published everything
     /// that it committed, so that no subscription needs a repair for this process.
     async fn leave(&self);
@@ -131,6 +144,15 @@ pub trait Queue: Send {
     async fn settle(&mut self, entries: &[Entry], updates: &[Update]) -> Result<(), BusError>;
 }
 
+/// The entries of the dispatch queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueueBacklog {
+    /// The entries that no worker has read; `None` if the bus cannot say.
+    pub waiting: Option<u64>,
+    /// The entries that a worker has read and not settled; `None` if the bus cannot say.
+    pub delivered: Option<u64>,
+}
+
 /// An entry of the dispatch queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -157,6 +179,23 @@ pub trait Subscription: Send {
     fn repaired(&mut self, safe: ResumeCursor);
     /// Returns the live publishers that are silent on at least one shard.
     fn unheard(&self) -> Vec<UnheardPublisher>;
+    /// Returns the processes that sent a heartbeat lately, at most 512.
+    fn processes(&mut self) -> Vec<HeardProcess>;
+    /// Returns the number of gaps since the subscription began, by cause.
+    fn gaps(&self) -> RepairCauses;
+}
+
+/// A process that sent a heartbeat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeardProcess {
+    /// Its publisher.
+    pub publisher: PublisherId,
+    /// The moment of its last heartbeat.
+    pub at: Instant,
+    /// That was its goodbye.
+    pub left: bool,
+    /// Its last report; `None` for a version that sends none.
+    pub report: Option<Arc<ProcessReport>>,
 }
 
 /// A live publisher that is silent on at least one shard.

@@ -13,15 +13,19 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use galley_fail_points::{FailPoint, reach};
-use galley_protocol::{IncarnationId, OrderId, PublisherId, ResumeCursor, Update, UpdateBatch};
+use galley_protocol::{
+    GatewayReport, IncarnationId, OrderId, PublisherId, ResumeCursor, Update, UpdateBatch,
+    WorkerReport,
+};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::heartbeat::Heartbeat;
 use crate::inbox::Inbox;
+use crate::own_report::OwnReport;
 use crate::publish_progress::{PendingOperation, PublishProgress, new_publisher};
 use crate::tracked_subscription::{BusMessage, Decode, TrackedSubscription};
-use crate::{Bus, BusError, Entry, Queue, Subscription};
+use crate::{Bus, BusError, Entry, Queue, QueueBacklog, Subscription};
 
 /// The most entries that wait; beyond it, new ones are dropped. Also the most unsettled entries of
 /// one reader; beyond it, the reader takes no more.
@@ -37,6 +41,7 @@ pub(crate) struct LocalBus {
 
 struct LocalState {
     publisher: PublisherId,
+    report: OwnReport,
     waiting: Mutex<VecDeque<OrderId>>,
     filled: Notify,
     listeners: Mutex<Listeners>,
@@ -54,6 +59,7 @@ impl Default for LocalBus {
         let publisher = new_publisher();
         let shared = LocalState {
             publisher,
+            report: OwnReport::default(),
             waiting: Mutex::default(),
             filled: Notify::new(),
             listeners: Mutex::default(),
@@ -101,9 +107,10 @@ impl LocalState {
     }
 
     fn beat(&self, published: Option<ResumeCursor>, leaves: bool) {
+        let report = self.report.now();
         let mut listeners = self.listeners();
-        let beat =
-            Heartbeat { publisher: self.publisher, number: listeners.published, published, leaves };
+        let (publisher, number) = (self.publisher, listeners.published);
+        let beat = Heartbeat { publisher, number, published, leaves, report };
         listeners.put(size_of::<Heartbeat>(), &BusMessage::Heartbeat(beat));
     }
 
@@ -161,6 +168,18 @@ impl Bus for LocalBus {
 
     fn is_receiving(&self) -> bool {
         self.shared.listeners().inboxes.iter().any(|inbox| inbox.strong_count() > 0)
+    }
+
+    fn report_gateway(&self, report: GatewayReport) {
+        self.shared.report.set_gateway(report);
+    }
+
+    fn report_worker(&self, report: WorkerReport) {
+        self.shared.report.set_worker(report);
+    }
+
+    async fn backlog(&self) -> Result<QueueBacklog, BusError> {
+        Ok(QueueBacklog { waiting: Some(self.shared.waiting().len() as u64), delivered: None })
     }
 
     async fn leave(&self) {

@@ -12,7 +12,7 @@ mod publisher;
 
 use std::collections::{BTreeSet, HashMap};
 
-use galley_protocol::{PublisherId, ResumeCursor};
+use galley_protocol::{PublisherId, RepairCauses, ResumeCursor};
 use tokio::time::Instant;
 
 use crate::UnheardPublisher;
@@ -33,7 +33,16 @@ pub(crate) struct Publishers {
     safe: Option<ResumeCursor>,
     /// The gap that was noticed since the last [`Self::take_gap`].
     gap: Option<Gap>,
+    gaps: RepairCauses,
 }
+
+/// The reason of a gap, as its count.
+type GapCause = fn(&mut RepairCauses) -> &mut u64;
+
+const CUT: GapCause = |gaps| &mut gaps.cut;
+const MISSING: GapCause = |gaps| &mut gaps.missing;
+const UNHEARD: GapCause = |gaps| &mut gaps.unheard;
+const DIED: GapCause = |gaps| &mut gaps.died;
 
 #[derive(Debug)]
 struct LastCensus {
@@ -52,8 +61,15 @@ pub(crate) struct Gap {
 
 impl Publishers {
     pub(crate) fn new(shards: usize) -> Self {
-        let known = HashMap::new();
-        Self { known, shards, debt: RepairDebt::OWED, census: None, safe: None, gap: None }
+        Self {
+            known: HashMap::new(),
+            shards,
+            debt: RepairDebt::OWED,
+            census: None,
+            safe: None,
+            gap: None,
+            gaps: RepairCauses::default(),
+        }
     }
 
     /// Notes a message with updates. A number that was left out is a gap. The first message of a
@@ -61,7 +77,7 @@ impl Publishers {
     pub(crate) fn updates(&mut self, shard: u16, id: PublisherId, number: u64, now: Instant) {
         let publisher = self.publisher(id, now);
         if publisher.receive(shard, number, number.saturating_sub(1), now) {
-            self.owe(id);
+            self.owe(id, MISSING);
         }
     }
 
@@ -80,7 +96,7 @@ impl Publishers {
             publisher.leave(shard);
         }
         if hole {
-            self.owe(beat.publisher);
+            self.owe(beat.publisher, MISSING);
         }
         self.advance();
     }
@@ -99,7 +115,7 @@ impl Publishers {
         });
         for id in living {
             if self.publisher(*id, now).revive() {
-                self.owe(*id);
+                self.owe(*id, UNHEARD);
             }
         }
         self.census = Some(LastCensus { living: living.clone(), safe, next, at: now });
@@ -112,7 +128,7 @@ impl Publishers {
         let since =
             self.known.values().filter(|publisher| publisher.counts()).map(Publisher::published);
         let since = since.fold(self.safe, Option::min);
-        self.note(since);
+        self.note(since, CUT);
     }
 
     /// Looks for silent publishers, about once a second. While a live publisher is silent, a repair
@@ -125,10 +141,12 @@ impl Publishers {
         };
         let owing = self.known.iter_mut().filter_map(|(id, publisher)| {
             let lives = census.living.contains(id);
-            publisher.judge(lives, census.safe.position, census.next, now).then_some(*id)
+            let due = publisher.judge(lives, census.safe.position, census.next, now);
+            let cause = if publisher.life == PublisherPhase::Dead { DIED } else { UNHEARD };
+            due.then_some((*id, cause))
         });
-        for id in owing.collect::<Vec<_>>() {
-            self.owe(id);
+        for (id, cause) in owing.collect::<Vec<_>>() {
+            self.owe(id, cause);
         }
     }
 
@@ -156,6 +174,11 @@ impl Publishers {
         unheard.collect()
     }
 
+    /// Returns the number of gaps by cause. Gaps that are taken together count by the first cause.
+    pub(crate) fn gaps(&self) -> RepairCauses {
+        self.gaps
+    }
+
     pub(crate) fn take_gap(&mut self) -> Option<Gap> {
         self.gap.take()
     }
@@ -166,15 +189,18 @@ impl Publishers {
     }
 
     /// Notes that a repair for one publisher is due.
-    fn owe(&mut self, id: PublisherId) {
+    fn owe(&mut self, id: PublisherId, cause: GapCause) {
         let Some(publisher) = self.known.get_mut(&id) else { return };
         publisher.debt.owe();
         let since = publisher.published();
-        self.note(since);
+        self.note(since, cause);
     }
 
     /// Merges a gap into the one that was not taken yet.
-    fn note(&mut self, since: Option<ResumeCursor>) {
+    fn note(&mut self, since: Option<ResumeCursor>, cause: GapCause) {
+        if self.gap.is_none() {
+            *cause(&mut self.gaps) += 1;
+        }
         // `None`, an unknown start, is the least.
         let since = self.gap.map_or(since, |gap| gap.since.min(since));
         self.gap = Some(Gap { since });

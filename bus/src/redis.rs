@@ -84,13 +84,16 @@ use ::redis::Value;
 use async_trait::async_trait;
 use futures_util::future::{join, join_all, try_join_all};
 use galley_protocol::finding::Finding;
-use galley_protocol::{IncarnationId, MessageKeys, OrderId, PublisherId, ResumeCursor, Update};
+use galley_protocol::{
+    GatewayReport, IncarnationId, MessageKeys, OrderId, PublisherId, ResumeCursor, Update,
+    WorkerReport,
+};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::publish_progress::{PendingOperation, PublishProgress};
 use crate::timing::Timing;
-use crate::{Bus, BusConnectError, BusError, Queue, Subscription};
+use crate::{Bus, BusConnectError, BusError, Queue, QueueBacklog, Subscription};
 use command_connection::CommandConnection;
 use dial::Dialer;
 use nodes::Nodes;
@@ -225,6 +228,26 @@ impl Bus for RedisBus {
 
     fn is_receiving(&self) -> bool {
         self.subscriptions.are_open() && !self.subscriptions.are_deaf()
+    }
+
+    fn report_gateway(&self, report: GatewayReport) {
+        self.publisher.report().set_gateway(report);
+    }
+
+    fn report_worker(&self, report: WorkerReport) {
+        self.publisher.report().set_worker(report);
+    }
+
+    async fn backlog(&self) -> Result<QueueBacklog, BusError> {
+        let shards = self.names.shards();
+        let asking = shards.map(|shard| {
+            stream_upkeep::backlog(self.publisher.link(shard), self.names.stream(shard))
+        });
+        let shards = try_join_all(asking).await?;
+        Ok(QueueBacklog {
+            waiting: shards.iter().map(|shard| shard.waiting).sum(),
+            delivered: shards.iter().map(|shard| shard.delivered).sum(),
+        })
     }
 
     async fn leave(&self) {

@@ -5,13 +5,14 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use galley_protocol::{PublisherId, ResumeCursor, UpdateBatch};
+use galley_protocol::{PublisherId, RepairCauses, ResumeCursor, UpdateBatch};
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
+use crate::heard_processes::HeardProcesses;
 use crate::heartbeat::{BEAT, Heartbeat};
 use crate::inbox::{Inbox, InboxItem};
 use crate::publishers::{Gap, Publishers};
-use crate::{Subscription, SubscriptionEvent, UnheardPublisher};
+use crate::{HeardProcess, Subscription, SubscriptionEvent, UnheardPublisher};
 
 /// A message of a publisher.
 #[derive(Clone, Debug)]
@@ -34,6 +35,7 @@ pub(crate) struct TrackedSubscription<D: Decode> {
     inbox: Arc<Inbox<D::Item>>,
     decoder: D,
     publishers: Publishers,
+    processes: HeardProcesses,
     /// The safe cursor that was returned last.
     published: Option<ResumeCursor>,
     ticks: Interval,
@@ -51,6 +53,7 @@ impl<D: Decode> TrackedSubscription<D> {
             inbox,
             decoder,
             publishers: Publishers::new(shards),
+            processes: HeardProcesses::default(),
             published: None,
             ticks,
             next: VecDeque::new(),
@@ -100,6 +103,14 @@ impl<D: Decode> Subscription for TrackedSubscription<D> {
     fn unheard(&self) -> Vec<UnheardPublisher> {
         self.publishers.unheard()
     }
+
+    fn processes(&mut self) -> Vec<HeardProcess> {
+        self.processes.list(Instant::now())
+    }
+
+    fn gaps(&self) -> RepairCauses {
+        self.publishers.gaps()
+    }
 }
 
 impl<D: Decode> TrackedSubscription<D> {
@@ -115,6 +126,7 @@ impl<D: Decode> TrackedSubscription<D> {
                 }
             }
             BusMessage::Heartbeat(beat) => {
+                self.processes.hear(&beat, now);
                 self.publishers.heartbeat(shard, &beat, now);
                 self.follow();
             }

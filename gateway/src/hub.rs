@@ -10,6 +10,7 @@ pub mod outbox;
 mod repair;
 mod safe_cursor;
 mod shard;
+mod socket_counts;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -30,6 +31,7 @@ pub use outbox::{Missed, Out, Outbox};
 pub use repair::Repair;
 use safe_cursor::CurrentSafeCursor;
 use shard::Shard;
+use socket_counts::SocketCounts;
 
 /// Minimum time between two large deliveries. Updates that arrive meanwhile go out in one write per
 /// socket.
@@ -42,6 +44,7 @@ pub struct Hub(Arc<HubState>);
 struct HubState {
     /// The sockets of each hero, and of staff under `None`.
     crowds: DashMap<Option<HeroId>, Crowd>,
+    counts: SocketCounts,
     feed: StaffFeed,
     versions: Versions,
     watermark: CurrentSafeCursor,
@@ -116,14 +119,8 @@ impl Drop for Membership {
         }
         // The guard is released by now: this call locks the same part of the map again.
         crowds.remove_if(&self.hero_id, |_, crowd| crowd.sockets == 0);
-        ::metrics::gauge!(metrics::SOCKETS).decrement(1);
-        ::metrics::gauge!(metrics::SOCKETS_BY_KIND, "kind" => kind(self.hero_id)).decrement(1);
+        self.hub.0.counts.leave(self.hero_id);
     }
-}
-
-/// Returns the value of the label of sockets of this hero, or of staff.
-const fn kind(hero_id: Option<HeroId>) -> &'static str {
-    if hero_id.is_some() { "hero" } else { "staff" }
 }
 
 impl Crowd {
@@ -150,6 +147,7 @@ impl Hub {
         let versions = Versions::default();
         Self(Arc::new(HubState {
             crowds: DashMap::default(),
+            counts: SocketCounts::default(),
             feed: StaffFeed::new(versions.clone()),
             versions,
             watermark: CurrentSafeCursor::new(keys),
@@ -184,8 +182,7 @@ impl Hub {
         }
         let shard = crowd.add(&outbox);
         drop(crowd);
-        ::metrics::gauge!(metrics::SOCKETS).increment(1);
-        ::metrics::gauge!(metrics::SOCKETS_BY_KIND, "kind" => kind(hero_id)).increment(1);
+        self.0.counts.join(hero_id);
         Ok(Membership { hub: self.clone(), hero_id, shard, outbox })
     }
 
@@ -261,6 +258,11 @@ impl Hub {
     #[must_use]
     pub fn feed(&self) -> &StaffFeed {
         &self.0.feed
+    }
+
+    #[must_use]
+    pub fn counts(&self) -> &SocketCounts {
+        &self.0.counts
     }
 
     pub fn for_each(&self, mut visit: impl FnMut(&Outbox)) {

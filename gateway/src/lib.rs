@@ -18,11 +18,13 @@ mod leaving;
 mod limits;
 pub mod metrics;
 mod open_orders;
+mod operations;
 mod page_size;
 mod probes;
 mod refusals;
 mod rest;
 mod retry;
+mod service_history;
 mod session;
 mod socket_heartbeats;
 mod state;
@@ -59,9 +61,11 @@ use hub::Hub;
 use leaving::{GRACE, QUIET};
 use limits::{CallerLimits, Seats, WaitingSockets};
 use open_orders::OpenOrders;
+use operations::Operations;
 use refusals::Refusals;
 use session::opening::authentication::MAX_UNPROVEN;
 use state::{AppState, Parts, Readiness};
+use web::observe::SOCKETS;
 
 /// A gateway whose listener is bound.
 pub struct Gateway {
@@ -142,6 +146,7 @@ impl Gateway {
             hub,
             seats,
             readiness: Readiness::default(),
+            operations: Operations::default(),
             sockets: TaskTracker::new(),
         });
         Ok(Self { listener, state, supervisor })
@@ -185,6 +190,7 @@ impl Gateway {
                 state.hub.clone(),
                 store,
                 state.readiness.clone(),
+                state.operations.clone(),
                 stop,
             )
         });
@@ -247,7 +253,7 @@ impl Gateway {
 fn router(state: AppState) -> Router {
     let routes = rest::router(&state)
         .merge(dashboard::router())
-        .route("/ws", any(session::opening::handshake::open).options(web::only_get));
+        .route(SOCKETS, any(session::opening::handshake::open).options(web::only_get));
     #[cfg(feature = "conformance")]
     let routes = routes.route("/echo", session::echo::route());
     web::layers(routes, &state).with_state(state)

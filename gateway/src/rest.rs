@@ -13,6 +13,7 @@ mod hero_handlers;
 mod idempotency_header;
 mod meal_handlers;
 mod openapi_refinements;
+mod operations_handler;
 mod order_handlers;
 mod page;
 mod path_id;
@@ -31,8 +32,12 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::state::AppState;
-use crate::web::guard;
+use crate::web::{guard, observe};
 use docs::LiveDocument;
+
+/// The routes that the document does not describe.
+const BESIDE_THE_DOCUMENT: [&str; 7] =
+    ["/", "/assets/{*path}", "/docs", "/docs/", "/docs/{*file}", "/openapi.json", observe::SOCKETS];
 
 #[derive(OpenApi)]
 #[openapi(
@@ -74,6 +79,7 @@ pub fn router(state: &AppState) -> Router<AppState> {
         .routes(routes!(meal_handlers::create))
         .routes(routes!(meal_handlers::replace, meal_handlers::patch, meal_handlers::remove))
         .routes(routes!(event_stream_handlers::of_all))
+        .routes(routes!(operations_handler::show))
         .routes(routes!(readiness::scrape));
     let everybody = OpenApiRouter::new()
         .routes(routes!(readiness::alive))
@@ -94,7 +100,30 @@ pub fn router(state: &AppState) -> Router<AppState> {
     document.servers = Some(vec![Server::new(server)]);
     document.merge(described);
     document.merge(others);
+    expect_requests(&document);
     guarded.merge(docs::router(&document))
+}
+
+/// Registers the metrics of every operation of the document, and of the routes beside it.
+fn expect_requests(document: &Described) {
+    for (route, item) in &document.paths.paths {
+        let operations = [
+            ("GET", &item.get),
+            ("POST", &item.post),
+            ("PUT", &item.put),
+            ("PATCH", &item.patch),
+            ("DELETE", &item.delete),
+        ];
+        for (method, operation) in operations {
+            if operation.is_some() {
+                observe::expect(method, route);
+            }
+        }
+    }
+    for route in BESIDE_THE_DOCUMENT {
+        observe::expect("GET", route);
+    }
+    observe::expect_unmatched();
 }
 
 /// Returns the routes for operators, without tokens.

@@ -19,6 +19,7 @@ use crate::http::host::AllowedHosts;
 use crate::http::origin::Origins;
 use crate::hub::Hub;
 use crate::limits::{CallerLimits, Seats, WaitingSockets};
+use crate::operations::Operations;
 use crate::probes::Probes;
 use crate::refusals::Refusals;
 use crate::subscription_health::SubscriptionHealth;
@@ -68,6 +69,7 @@ pub struct Parts {
     /// The free places for further sockets.
     pub seats: Arc<Seats>,
     pub readiness: Readiness,
+    pub operations: Operations,
     pub sockets: TaskTracker,
 }
 

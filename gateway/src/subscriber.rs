@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::hub::{Hub, TICK};
 use crate::metrics;
+use crate::operations::Operations;
 use crate::state::Readiness;
 use crate::subscription_health::UnheardSince;
 use repairs::{RepairStep, Repairs};
@@ -44,13 +45,20 @@ pub async fn listen(
     hub: Hub,
     store: Arc<dyn Store>,
     readiness: Readiness,
+    operations: Operations,
     stop: CancellationToken,
 ) {
     ::metrics::gauge!(metrics::UNHEARD_PUBLISHERS).set(0.0);
-    stop.run_until_cancelled(receive(&bus, &hub, &*store, &readiness)).await;
+    stop.run_until_cancelled(receive(&bus, &hub, &*store, &readiness, &operations)).await;
 }
 
-async fn receive(bus: &SharedBus, hub: &Hub, store: &dyn Store, readiness: &Readiness) {
+async fn receive(
+    bus: &SharedBus,
+    hub: &Hub,
+    store: &dyn Store,
+    readiness: &Readiness,
+    operations: &Operations,
+) {
     let mut subscription = subscribe(bus, readiness).await;
     let mut counting = Box::pin(count(bus, store, readiness, Instant::now()));
     let mut repairs = Repairs::new(hub, store);
@@ -61,14 +69,17 @@ async fn receive(bus: &SharedBus, hub: &Hub, store: &dyn Store, readiness: &Read
             (began, counted) = &mut counting => {
                 counting.set(count(bus, store, readiness, began + CENSUS_EVERY));
                 // The store logs its outages. Until the next census nothing is known of the others.
-                if let Ok(census) = counted {
+                if let Ok(census) = &counted {
                     bus.mark(census.safe);
                     hub.set_clock(census.safe.time);
-                    readiness.hearing().count(&census, bus.publisher());
+                    readiness.hearing().count(census, bus.publisher());
                     subscription.census(&census.living, census.safe, census.next);
                     repairs.count(census.safe);
                 }
                 note_unheard(&*subscription, readiness);
+                let health = readiness.hearing();
+                let census = counted.as_ref().ok();
+                bus.report_gateway(operations.count(census, subscription.as_mut(), health, hub));
             }
             step = repairs.next() => match step {
                 RepairStep::Due => {
@@ -95,6 +106,7 @@ async fn receive(bus: &SharedBus, hub: &Hub, store: &dyn Store, readiness: &Read
                     match event {
                         SubscriptionEvent::Updates(batch) => {
                             let (updates, after) = gather(batch.updates, subscription.as_mut(), tick).await;
+                            operations.note(&updates);
                             let began = Instant::now();
                             tick = if hub.deliver(&updates).await < MANY_FRAMES { began } else { began + TICK };
                             next = after;

@@ -10,6 +10,8 @@ use tokio::time::Instant;
 
 /// How long a count is used, and the least time between two attempts to count.
 const FRESH: Duration = Duration::from_secs(1);
+/// The age at which a count no longer stands for the present.
+const RECENT: Duration = Duration::from_secs(3);
 
 #[derive(Clone, Debug, Default)]
 pub struct TotalsCache(Arc<Mutex<Last>>);
@@ -26,6 +28,14 @@ pub struct Count {
     pub totals: frame::Totals,
     /// The moment before the count began. Every earlier commit is counted.
     pub at: Instant,
+}
+
+impl Count {
+    /// Returns false for the count of a time before the database became unreachable.
+    #[must_use]
+    pub fn is_recent(&self) -> bool {
+        self.at.elapsed() < RECENT
+    }
 }
 
 impl TotalsCache {

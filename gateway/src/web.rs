@@ -11,7 +11,7 @@ mod content_coding;
 pub mod guard;
 mod held_answer;
 mod message_rules;
-mod observe;
+pub mod observe;
 mod panic;
 mod protect;
 pub mod query;

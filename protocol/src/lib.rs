@@ -26,6 +26,7 @@ pub mod order;
 pub mod picture;
 pub mod price;
 pub mod problem;
+pub mod process_report;
 pub mod resource;
 pub mod strict;
 pub mod text;
@@ -46,6 +47,7 @@ pub use order::{Deleted, Order, OrderView};
 pub use picture::Picture;
 pub use price::Price;
 pub use problem::{FieldError, Problem, ProblemType};
+pub use process_report::{GatewayReport, ProcessReport, RepairCauses, WorkerReport};
 pub use resource::Resource;
 pub use text::{
     Allergy, Description, HeroName, IdempotencyKey, Ingredient, MealName, NamePart, Planet,

@@ -9,7 +9,8 @@ const HEAD: &str = "\
 
 `GET /metrics` of the gateway, and `/metrics` on `GALLEY_METRICS_LISTEN` of every program, answer in the text format of Prometheus. The embedded
 `galley` has the metrics of both programs. Besides these each program has `process_*`: processor time, memory, open files, threads and start time.
-Every series exists from the start with the value 0, except where a label says *at runtime*: its series appear with their first event.
+Every series exists from the start with the value 0. The values of a label *at runtime* are known only to the running
+program, which begins with those that it can foresee.
 
 Made from the table in [`telemetry/src/metric_table.rs`](../telemetry/src/metric_table.rs); a test compares them.
 

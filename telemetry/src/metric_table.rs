@@ -173,9 +173,9 @@ metrics! {
         "Times that a watcher of the staff feed had to read changes from the database, because they were dropped or lost before they were sent."
     // --- HTTP and limits
     Gateway Counter REQUESTS "galley_http_requests_total" {"method": [] "route": [] "status": []}
-        "HTTP requests answered, by method, matched route and class of status. There from the first request of a route on."
+        "HTTP requests answered, by method, matched route and class of status. Every operation has its series from the start; `HEAD`, `OPTIONS` and methods that a route refuses have theirs from the first request on."
     Gateway Seconds REQUEST_SECONDS "galley_http_request_seconds" {"method": [] "route": [] "status": []}
-        "Seconds from the request head to the head of the answer, by method, matched route and class of status. There from the first request of a route on."
+        "Seconds from the request head to the head of the answer, by method, matched route and class of status; from the start like the requests."
     Gateway Counter LIMITS_REACHED "galley_limits_reached_total" {"limit": ["answer-time" "body" "body-time" "commands" "connections-per-ip" "flooding" "head" "head-time" "open-files" "open-orders" "reads" "rest" "sockets" "sockets-opened" "sockets-per-hero" "sockets-per-ip" "sockets-without-token" "unread-answers" "writes"]}
         "Times that a client came upon a limit, by limit; docs/security.md lists them."
     Gateway Counter FRAMES_REFUSED "galley_frames_refused_total" {"problem": []}

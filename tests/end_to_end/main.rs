@@ -74,6 +74,7 @@ mod neighbours;
 mod notified_supervisor;
 mod observed;
 mod openapi;
+mod operations_report;
 mod origins;
 mod over_tls;
 mod plain_words;

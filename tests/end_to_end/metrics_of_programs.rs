@@ -1,5 +1,6 @@
 //! Every program shows its metrics on an address of its own, whole from the start.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
@@ -156,4 +157,50 @@ async fn an_address_that_is_taken_ends_the_start_with_advice() {
     until("the end", async || (!program.is_running()).then_some(())).await;
     let log = program.log();
     assert!(log.contains("choose another with --metrics-listen"), "{log}");
+}
+
+/// The most series of a fresh `galley`, as docs/operating.md says.
+const MOST_SERIES: usize = 3_500;
+
+#[tokio::test]
+async fn requests_of_every_operation_have_their_series_from_the_start() {
+    let stack = TestStack::embedded().delay("0s").start().await;
+    let client = stack.client();
+    let series = async || {
+        let text = client.get("/metrics").await.text;
+        let lines = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+        let names = lines.filter_map(|line| Some(line.rsplit_once(' ')?.0.to_owned()));
+        names.collect::<BTreeSet<String>>()
+    };
+    let before = series().await;
+    assert!(before.len() <= MOST_SERIES, "{} series", before.len());
+    let (hero, meal) = client.create_hero_and_meal().await;
+    let order = client.place_until(hero, meal, "COMPLETED").await;
+    let _socket = client.connect(hero).await;
+    let _stream = client.listen("/events").await;
+    for path in [
+        format!("/heroes/{hero}"),
+        format!("/heroes/{hero}/orders"),
+        format!("/meals/{meal}"),
+        format!("/orders/{order}"),
+        "/meals".to_owned(),
+        "/operations".to_owned(),
+        "/docs".to_owned(),
+        "/docs/swagger-ui.css".to_owned(),
+        "/openapi.json".to_owned(),
+        "/problems/forbidden".to_owned(),
+        "/assets/icon.svg".to_owned(),
+        "/".to_owned(),
+        "/nowhere".to_owned(),
+        "/orders/9999".to_owned(),
+    ] {
+        let answer = client.get(&path).await;
+        client.get(&path).header("if-none-match", answer.header("etag")).await;
+        client.get(&format!("{path}?nothing=1")).await;
+    }
+    client.patch(&format!("/meals/{meal}"), &serde_json::json!({"price": -1})).await.is(422);
+    client.cancel(order).await.is(409);
+    client.delete(&format!("/orders/{order}")).await.is(204);
+    let after = series().await;
+    assert_eq!(after.difference(&before).collect::<Vec<_>>(), Vec::<&String>::new());
 }

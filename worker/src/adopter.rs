@@ -163,6 +163,7 @@ async fn adopt(state: &WorkerState, stop: &CancellationToken) -> Result<(), Stor
         }
         reach(FailPoint::AfterAdoptCommit);
         state.arm(&adopted);
+        state.counts.adopted.add(adopted.len());
         metrics::counter!(galley_telemetry::ORDERS_ADOPTED).increment(adopted.len() as u64);
         tracing::info!(orders = adopted.len(), "orders were adopted");
         untold.extend(adopted.iter().map(|adopted| Update::of(&adopted.order)));

@@ -64,6 +64,7 @@ async fn complete(state: &WorkerState, due: &[DueOrder]) {
                 .record(completed.since(order.order_time));
         }
     }
+    state.counts.completed.add(completed.len());
     metrics::counter!(galley_telemetry::ORDERS_COMPLETED).increment(completed.len() as u64);
     let updates: Vec<Update> = completed.iter().map(Update::of).collect();
     state.publish(&updates).await;

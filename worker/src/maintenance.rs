@@ -25,6 +25,7 @@ const IDLE_EVERY: u32 = 20;
 pub(crate) async fn keep_alive(state: Arc<WorkerState>, stop: CancellationToken) {
     let mut ticks = every(PULSE);
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        state.bus.report_worker(state.report());
         if let Err(error) = attend(&*state.store, &state.bus).await {
             state.outage.note("census", &error);
             // Maybe a failover, which maintenance must notice.

@@ -11,13 +11,14 @@ use std::time::Duration;
 
 use galley_bus::{BusError, SharedBus};
 use galley_fail_points::{FailPoint, reach};
-use galley_protocol::{IncarnationId, OrderId, Reason, Status, Update};
+use galley_protocol::{IncarnationId, OrderId, Reason, Status, Update, WorkerReport};
 use galley_store::{Claim, ClaimFrom, Claimed, MAX_BATCH, Store, StoreError};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use crate::preparation::{DueOrder, Preparation};
 use crate::store_outage::StoreOutage;
+use crate::work_counts::WorkCounts;
 
 /// The most orders that one worker holds. At the bound it takes no more entries; they stay on the
 /// queue for other workers.
@@ -36,6 +37,7 @@ pub(crate) struct WorkerState {
     pub(crate) owner: IncarnationId,
     /// Counts and logs the failures of the database.
     pub(crate) outage: StoreOutage,
+    pub(crate) counts: WorkCounts,
     /// The range of preparation times.
     delay: RangeInclusive<Duration>,
     preparation: Mutex<Preparation>,
@@ -69,6 +71,7 @@ impl WorkerState {
             bus,
             owner,
             outage,
+            counts: WorkCounts::default(),
             delay,
             preparation: Mutex::default(),
             armed: Notify::new(),
@@ -109,6 +112,7 @@ impl WorkerState {
         }
         let newest = claimed.iter().flatten().map(|claimed| claimed.order.id.get()).max();
         self.newest.fetch_max(newest.unwrap_or(0), Ordering::Relaxed);
+        self.counts.claimed.add(claimed.iter().flatten().count());
         match &claimed {
             Ok(claimed) if !claimed.is_empty() => reach(FailPoint::AfterClaimCommit),
             Ok(_) => {}
@@ -137,6 +141,11 @@ impl WorkerState {
     /// Raises the flag again, because the orders of this worker are still unknown.
     pub(crate) fn keep_doubt(&self) {
         self.doubt.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns the report of this worker. To be called once a second.
+    pub(crate) fn report(&self) -> WorkerReport {
+        self.counts.report(self.preparation().len())
     }
 
     /// Returns the updates of claimed orders: two for an order that the claim cancelled at once.

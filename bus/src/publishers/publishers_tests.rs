@@ -78,6 +78,7 @@ impl PublishersScene {
             number,
             published: Some(at(mark)),
             leaves: false,
+            report: None,
         };
         self.publishers.heartbeat(shard, &beat, self.now);
         self.publishers.take_gap()
@@ -94,7 +95,8 @@ impl PublishersScene {
     }
 
     fn leave(&mut self, shard: u16, publisher: i32, number: u64) -> bool {
-        let bye = Heartbeat { publisher: id(publisher), number, published: None, leaves: true };
+        let publisher = id(publisher);
+        let bye = Heartbeat { publisher, number, published: None, leaves: true, report: None };
         self.publishers.heartbeat(shard, &bye, self.now);
         self.publishers.take_gap().is_some()
     }

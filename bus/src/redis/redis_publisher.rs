@@ -21,6 +21,7 @@ use super::command_connection::{CommandConnection, write_nothing};
 use super::redis_names::{FIELD, GROUP, RedisNames};
 use super::redis_outage::RedisOutage;
 use crate::heartbeat::{BEAT, Heartbeat};
+use crate::own_report::OwnReport;
 use crate::publish_progress::{PublishProgress, new_publisher};
 use crate::{Backoff, BusError};
 
@@ -29,6 +30,7 @@ pub(super) struct RedisPublisher {
     keys: MessageKeys,
     id: PublisherId,
     progress: PublishProgress,
+    report: OwnReport,
     shards: Vec<ShardChannel>,
     outage: RedisOutage,
     /// True once the process is leaving and sends no more heartbeats.
@@ -86,11 +88,16 @@ impl RedisPublisher {
         };
         let shards = links.into_iter().map(shard).collect();
         let (outage, has_left) = (RedisOutage::default(), AtomicBool::new(false));
-        Self { names, keys, id: new_publisher(), progress, shards, outage, has_left }
+        let (id, report) = (new_publisher(), OwnReport::default());
+        Self { names, keys, id, progress, report, shards, outage, has_left }
     }
 
     pub(super) fn id(&self) -> PublisherId {
         self.id
+    }
+
+    pub(super) fn report(&self) -> &OwnReport {
+        &self.report
     }
 
     pub(super) fn keys(&self) -> &MessageKeys {
@@ -163,14 +170,15 @@ impl RedisPublisher {
         // hole, has its number by then.
         let published = self.progress.published();
         let number = shard.last.load(Ordering::Relaxed);
-        let message = Heartbeat { publisher: self.id, number, published, leaves }.encode();
+        let beat = Heartbeat { publisher: self.id, number, published, leaves, report: None };
         let channel = self.names.channel(id);
         let mut pipeline = Pipeline::new();
         write_nothing(&mut pipeline, &self.names.stream(id));
         // The version before cannot read a heartbeat with a signature.
         if self.keys.expect_unsigned() {
-            pipeline.cmd(self.names.publish()).arg(&channel).arg(&message).ignore();
+            pipeline.cmd(self.names.publish()).arg(&channel).arg(beat.encode()).ignore();
         }
+        let message = Heartbeat { report: self.report.now(), ..beat }.encode();
         let message = self.keys.sign(&channel, message.into_bytes());
         pipeline.cmd(self.names.publish()).arg(channel).arg(message).ignore();
         let sent = shard.link.query::<Value>(&pipeline).await;

@@ -6,9 +6,11 @@ use galley_protocol::IncarnationId;
 use redis::streams::{StreamInfoConsumersReply, StreamInfoGroupsReply, StreamPendingReply};
 use redis::{RedisResult, Value};
 
+use super::command_connection::CommandConnection;
 use super::node_connection::NodeConnection;
 use super::redis_names::GROUP;
 use super::reply::{self, RawEntry};
+use crate::{BusError, QueueBacklog};
 
 /// Idle time after which a consumer without entries is considered a dead worker's.
 const SILENT_AFTER: Duration = Duration::from_mins(1);
@@ -46,6 +48,22 @@ pub(super) async fn reclaim(
     let entries = reply::reclaimed(&answer)?;
     metrics::counter!(galley_telemetry::QUEUE_RECLAIMED).increment(entries.len() as u64);
     Ok(entries)
+}
+
+/// Counts the entries of a stream. Without a group nobody can say how many wait.
+pub(super) async fn backlog(
+    link: &CommandConnection,
+    stream: String,
+) -> Result<QueueBacklog, BusError> {
+    let mut ask = redis::pipe();
+    ask.cmd("XINFO").arg("GROUPS").arg(stream);
+    let (groups,): (StreamInfoGroupsReply,) = link.query(&ask).await?;
+    let group = groups.groups.into_iter().find(|group| group.name == GROUP);
+    let count = |entries: usize| entries as u64;
+    Ok(QueueBacklog {
+        waiting: group.as_ref().and_then(|group| group.lag).map(count),
+        delivered: group.map(|group| count(group.pending)),
+    })
 }
 
 /// Trims acknowledged entries and deletes the consumers of dead workers. A failure is harmless,

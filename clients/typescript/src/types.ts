@@ -30,6 +30,12 @@ export type NewHero = rest["schemas"]["NewHero"];
 export type NewMeal = rest["schemas"]["NewMeal"];
 /** An order with the names of its hero and its meal, as REST reads it. */
 export type OrderView = rest["schemas"]["OrderView"];
+/** The state of the service, for staff. */
+export type OperationsReport = rest["schemas"]["OperationsReport"];
+/** One second of the service. */
+export type HistorySecond = rest["schemas"]["HistorySecond"];
+/** A gateway or a worker. */
+export type ObservedProcess = rest["schemas"]["ObservedProcess"];
 
 /** A page of a list; `next_cursor` is `null` on the last. */
 export interface Page<T> {

@@ -92,15 +92,13 @@ pub async fn alive() -> Json<Health> {
     ),
 )]
 pub async fn ready(State(state): State<AppState>) -> Response {
-    let Probed { database, bus, .. } =
-        state.probes.ask(&**state.commands.store(), &*state.bus, state.readiness.hearing()).await;
+    let (status, dependencies) = look(&state).await;
     let hearing = state.readiness.hearing();
-    let status = judge(state.readiness.is_draining(), database.ok, hearing.verdict());
     let unheard = hearing.unheard().map(|UnheardSince { publishers, since }| UnheardPublishers {
         publishers,
         seconds: since.elapsed().as_secs(),
     });
-    let report = ReadinessReport { status, dependencies: vec![database, bus], unheard };
+    let report = ReadinessReport { status, dependencies, unheard };
     (
         status.code(),
         [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))],
@@ -118,6 +116,15 @@ pub async fn ready(State(state): State<AppState>) -> Response {
 )]
 pub async fn scrape(State(state): State<AppState>) -> Response {
     state.scrape.answer().await
+}
+
+/// Returns the readiness, and each thing that this gateway depends on.
+pub async fn look(state: &AppState) -> (ReadinessStatus, Vec<Dependency>) {
+    let hearing = state.readiness.hearing();
+    let Probed { database, bus, .. } =
+        state.probes.ask(&**state.commands.store(), &*state.bus, hearing).await;
+    let status = judge(state.readiness.is_draining(), database.ok, hearing.verdict());
+    (status, vec![database, bus])
 }
 
 /// Judges the readiness. Draining comes first, because nothing will change it; the database comes

@@ -21,8 +21,8 @@ use tokio_util::sync::CancellationToken;
 use super::wire::socket::Socket;
 use super::wire::sse_wire::EventStream;
 use super::wire::{Closed, WireFrame, send_frame};
+use crate::hub::Hub;
 use crate::limits::CallerKey;
-use crate::metrics;
 use flood::FloodGauge;
 use outgoing::Stream;
 use socket_session::Session;
@@ -75,7 +75,7 @@ pub async fn run_events(
     mut wire: EventStream,
     cut: CancellationToken,
 ) {
-    let _counted = CountedStream::begin();
+    let _counted = CountedStream::begin(stream.state().hub.clone());
     let closed = follow(stream, welcome, &mut wire).await;
     closed.count();
     // After a restart, an expired token or the deletion of its hero the peer still reads, and the
@@ -88,18 +88,18 @@ pub async fn run_events(
 }
 
 /// An event stream, counted until it is dropped.
-struct CountedStream;
+struct CountedStream(Hub);
 
 impl CountedStream {
-    fn begin() -> Self {
-        ::metrics::gauge!(metrics::EVENT_STREAMS).increment(1);
-        Self
+    fn begin(hub: Hub) -> Self {
+        hub.counts().begin_stream();
+        Self(hub)
     }
 }
 
 impl Drop for CountedStream {
     fn drop(&mut self) {
-        ::metrics::gauge!(metrics::EVENT_STREAMS).decrement(1);
+        self.0.counts().end_stream();
     }
 }
 

@@ -20,6 +20,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_REQUEST_ID: usize = 64;
 /// Route of a request that no route matches, in the metrics.
 const UNMATCHED: &str = "unmatched";
+/// Route of sockets.
+pub const SOCKETS: &str = "/ws";
 
 /// Limits the lines about failures in the log: they are counted in the metrics and answered with
 /// their reason, so that one line for many is enough.
@@ -56,14 +58,40 @@ pub async fn observe(request: Request, next: Next) -> Response {
         }
     });
     let route = route.map_or_else(|| UNMATCHED.to_owned(), |route| route.as_str().to_owned());
-    let labels =
-        [("method", method.into()), ("route", route.into()), ("status", class(status).into())];
-    let labels: [(&str, ::metrics::SharedString); 3] = labels;
+    let labels = labels(method, route, class(status));
     ::metrics::counter!(metrics::REQUESTS, &labels).increment(1);
     ::metrics::histogram!(metrics::REQUEST_SECONDS, &labels).record(took);
 
     response.headers_mut().insert(REQUEST_ID, id);
     response
+}
+
+/// Registers the series of an operation with the value 0, of each class of status that it answers
+/// with, so that a rate sees the first request.
+pub fn expect(method: &'static str, route: &str) {
+    let classes: &[&str] = match (method, route) {
+        (_, UNMATCHED) => &["4xx"],
+        (_, SOCKETS) => &["1xx", "4xx", "5xx"],
+        // A redirection, or an answer to `If-None-Match`.
+        ("GET", _) => &["2xx", "3xx", "4xx", "5xx"],
+        _ => &["2xx", "4xx", "5xx"],
+    };
+    for class in classes {
+        let labels = labels(method, route.to_owned(), class);
+        ::metrics::counter!(metrics::REQUESTS, &labels).increment(0);
+        drop(::metrics::histogram!(metrics::REQUEST_SECONDS, &labels));
+    }
+}
+
+/// Registers the series of the requests that no route matches.
+pub fn expect_unmatched() {
+    expect("GET", UNMATCHED);
+}
+
+type Labels = [(&'static str, ::metrics::SharedString); 3];
+
+fn labels(method: &'static str, route: String, class: &'static str) -> Labels {
+    [("method", method.into()), ("route", route.into()), ("status", class.into())]
 }
 
 /// Returns the caller's id if it is short and plain, or else a new one.

@@ -38,6 +38,7 @@ async fn the_document_describes_every_route_with_its_problems() {
             "/meals get post",
             "/meals/{id} delete get patch put",
             "/metrics get",
+            "/operations get",
             "/orders get post",
             "/orders/{id} delete get",
             "/orders/{id}/cancel post",

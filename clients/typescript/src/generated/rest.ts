@@ -241,6 +241,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/operations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The state of the service
+         * @description For staff. Made from what this gateway has in memory, and from one question to the database and
+         *     to the bus in a second, however many ask.
+         */
+        get: operations["get_operations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/orders": {
         parameters: {
             query?: never;
@@ -388,6 +409,28 @@ export interface components {
              */
             pointer: string;
         };
+        /** @description The report of a gateway. */
+        GatewayReport: {
+            /** @description It receives no updates. */
+            deaf: boolean;
+            /**
+             * Format: int64
+             * @description The event streams among them.
+             */
+            event_streams: number;
+            /**
+             * Format: int64
+             * @description The connected sockets and event streams of heroes.
+             */
+            hero_sockets: number;
+            /** @description The repairs that became due since its start. */
+            repairs: components["schemas"]["RepairCauses"];
+            /**
+             * Format: int64
+             * @description The connected sockets and event streams of staff.
+             */
+            staff_sockets: number;
+        };
         /** @description This process answers. */
         Health: {
             /**
@@ -436,6 +479,45 @@ export interface components {
             id: components["schemas"]["HeroId"];
             /** @description Its name. */
             name: components["schemas"]["HeroName"];
+        };
+        /** @description One second of the service. */
+        HistorySecond: {
+            /**
+             * Format: int64
+             * @description The second, as seconds since the epoch, by the clock of the database.
+             */
+            at: number;
+            /**
+             * Format: int32
+             * @description The orders that were cancelled.
+             */
+            cancelled: number;
+            /**
+             * Format: int32
+             * @description The orders that were completed.
+             */
+            completed: number;
+            /**
+             * Format: int32
+             * @description The orders that were placed.
+             */
+            placed: number;
+            /**
+             * Format: int32
+             * @description The median of the milliseconds from an order to its end. Absent without any.
+             */
+            total_ms?: number;
+            /**
+             * Format: int32
+             * @description The 95th percentile of the same. Absent without any.
+             */
+            total_p95_ms?: number;
+            /**
+             * Format: int32
+             * @description The median of the milliseconds from an order to the beginning of its preparation, of the
+             *     orders that ended in this second. Absent without any.
+             */
+            wait_ms?: number;
         };
         Ingredient: string;
         /** @description A meal on the menu. */
@@ -488,6 +570,29 @@ export interface components {
             /** @description Its price when the order was placed. */
             price: components["schemas"]["Price"];
         };
+        /** @description Orders per second, as the mean of the known seconds of the last minute. */
+        MeanRates: {
+            /**
+             * Format: double
+             * @description Cancelled orders per second.
+             */
+            cancelled: number;
+            /**
+             * Format: double
+             * @description Completed orders per second.
+             */
+            completed: number;
+            /**
+             * Format: double
+             * @description Placed orders per second.
+             */
+            placed: number;
+            /**
+             * Format: int32
+             * @description The number of known seconds.
+             */
+            seconds: number;
+        };
         /** @description What is needed to create a hero, and to replace one whole. */
         NewHero: {
             /** @description What it cannot eat. */
@@ -516,6 +621,64 @@ export interface components {
             hero_id: components["schemas"]["HeroId"];
             /** @description What. */
             meal_id: components["schemas"]["MealId"];
+        };
+        /** @description A process of the service. */
+        ObservedProcess: {
+            /**
+             * Format: int64
+             * @description The milliseconds since its last heartbeat. Absent if there was none.
+             */
+            heard_ms?: number;
+            /**
+             * Format: int32
+             * @description Its random name as a publisher.
+             */
+            id: number;
+            /** @description What it said about itself last. Absent for a version that does not. */
+            report?: components["schemas"]["ProcessReport"];
+            /** @description Whether it is heard. */
+            state: components["schemas"]["ProcessState"];
+        };
+        /**
+         * @description The state of the service, as the gateway that answers sees it. A part that nobody could tell it
+         *     is absent.
+         */
+        OperationsReport: {
+            /** @description Each thing that it depends on, as in `/readyz`. */
+            dependencies: components["schemas"]["Dependency"][];
+            /**
+             * Format: int32
+             * @description The process that answers.
+             */
+            gateway: number;
+            /**
+             * @description The last ten minutes of the whole service, oldest second first. A second of which this
+             *     gateway did not hear everything is left out.
+             */
+            history: components["schemas"]["HistorySecond"][];
+            /**
+             * Format: int64
+             * @description The age of the oldest PENDING order; 0 without one.
+             */
+            oldest_pending_ms?: number;
+            /** @description The orders by status. */
+            orders?: components["schemas"]["Totals"];
+            /**
+             * @description The gateways and workers that it heard in the last ten minutes, and those that live according
+             *     to the database. At most 512: those that live come first.
+             */
+            processes: components["schemas"]["ObservedProcess"][];
+            /**
+             * Format: int64
+             * @description The number of processes beyond these.
+             */
+            processes_left_out: number;
+            /** @description The dispatch queue. */
+            queue: components["schemas"]["QueueLength"];
+            /** @description The mean rates of the last minute. */
+            rates?: components["schemas"]["MeanRates"];
+            /** @description Its readiness, as in `/readyz`. */
+            status: components["schemas"]["ReadinessStatus"];
         };
         /**
          * @description One state of an order, whole. A frame carries all of it, so that a lost frame is healed by the
@@ -647,6 +810,51 @@ export interface components {
          * @example /problems/draining
          */
         ProblemType: string;
+        /** @description The report of a process. */
+        ProcessReport: {
+            /** @description What it does as a gateway. */
+            gateway?: components["schemas"]["GatewayReport"];
+            /**
+             * @description The name of its host.
+             * @example galley-1
+             */
+            host: string;
+            /**
+             * Format: int32
+             * @description The number of the process on its host.
+             */
+            pid: number;
+            /**
+             * Format: int64
+             * @description The seconds since its start.
+             */
+            uptime_seconds: number;
+            /**
+             * @description The version of the program.
+             * @example 1.0.0
+             */
+            version: string;
+            /** @description What it does as a worker. */
+            worker?: components["schemas"]["WorkerReport"];
+        };
+        /**
+         * @description Whether a process is heard.
+         * @enum {string}
+         */
+        ProcessState: "heard" | "unheard" | "dead" | "left";
+        /** @description The entries of the dispatch queue. An entry names an order that a worker should look at. */
+        QueueLength: {
+            /**
+             * Format: int64
+             * @description The entries that a worker has read and not settled.
+             */
+            delivered?: number;
+            /**
+             * Format: int64
+             * @description The entries that no worker has read.
+             */
+            waiting?: number;
+        };
         /** @description The readiness of this gateway to take traffic. */
         ReadinessReport: {
             /** @description Each thing that this gateway depends on. */
@@ -670,6 +878,29 @@ export interface components {
          */
         Reason: "hero_request" | "allergy" | "hero_gone" | "meal_gone" | "undeliverable";
         ReasonText: string;
+        /** @description The number of repairs by cause. A repair reads from the database what may have been missed. */
+        RepairCauses: {
+            /**
+             * Format: int64
+             * @description The subscription was cut, or did not keep up.
+             */
+            cut: number;
+            /**
+             * Format: int64
+             * @description A process died.
+             */
+            died: number;
+            /**
+             * Format: int64
+             * @description A message of a process was missing.
+             */
+            missing: number;
+            /**
+             * Format: int64
+             * @description A process was alive and unheard, or was heard again.
+             */
+            unheard: number;
+        };
         /**
          * @description Where an order stands.
          * @enum {string}
@@ -677,6 +908,29 @@ export interface components {
         Status: "PENDING" | "IN_PROGRESS" | "COMPLETED" | "CANCELLED";
         /** Format: date-time */
         Timestamp: string;
+        /** @description How many orders stand where. */
+        Totals: {
+            /**
+             * Format: int64
+             * @description Ended without a meal.
+             */
+            CANCELLED: number;
+            /**
+             * Format: int64
+             * @description Ended well.
+             */
+            COMPLETED: number;
+            /**
+             * Format: int64
+             * @description Being prepared.
+             */
+            IN_PROGRESS: number;
+            /**
+             * Format: int64
+             * @description Waiting for a worker.
+             */
+            PENDING: number;
+        };
         /** @description Publishers that live and are not heard. */
         UnheardPublishers: {
             /**
@@ -696,6 +950,39 @@ export interface components {
         Why: {
             /** @description In a person's words; becomes the order's `message`. */
             reason?: components["schemas"]["ReasonText"];
+        };
+        /** @description The report of a worker. */
+        WorkerReport: {
+            /**
+             * Format: int64
+             * @description The orders that it took over since its start, from workers that died or left.
+             */
+            adopted: number;
+            /**
+             * Format: int64
+             * @description The orders that it claimed since its start.
+             */
+            claimed: number;
+            /**
+             * Format: int64
+             * @description The orders that it claimed within the last minute.
+             */
+            claimed_last_minute: number;
+            /**
+             * Format: int64
+             * @description The orders that it completed since its start.
+             */
+            completed: number;
+            /**
+             * Format: int64
+             * @description The orders that it completed within the last minute.
+             */
+            completed_last_minute: number;
+            /**
+             * Format: int64
+             * @description The orders that it prepares.
+             */
+            preparing: number;
         };
     };
     responses: never;
@@ -2617,6 +2904,84 @@ export interface operations {
                 };
                 content: {
                     "text/plain": string;
+                };
+            };
+        };
+    };
+    get_operations: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As this gateway sees it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OperationsReport"];
+                };
+            };
+            /** @description `invalid-parameter`: A path or query parameter or a header is malformed, unknown or out of bounds. `errors` names each. Nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: This is not for this kind of client: a hero places and cancels, staff watches the whole feed and manages heroes and meals; and pages of other origins must be allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected-request`: The request names a host that is not this service's: a foreign page may have made its name lead here. Nothing was changed. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate-limited`: More came in a short time, or at once, than this caller may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: Something went wrong that should not have; it was logged under the request id. Repeat a placement only with the same idempotency key. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: Something that this service depends on is away. The request may have been carried out or not: repeat a placement with the same idempotency key, and read before repeating anything else. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };

@@ -1,15 +1,26 @@
 //! The turns of callers at reading the database.
 //!
 //! Few reads of one caller run at once and the others of that caller wait, so that the reads of
-//! other callers find free connections. A caller is in the map as long as it reads.
+//! other callers find free connections. A turn of a long read rests before the next read of the
+//! caller has it, so that a caller with long reads leaves most of the processors and of the
+//! database to others. A caller is in the map as long as it reads or rests.
 
 use std::sync::Arc;
 
 use dashmap::DashMap;
 use galley_protocol::Problem;
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Duration, Instant, sleep};
 
 use super::{CallerKey, UnreadAnswers, too_much};
+
+/// Duration from which a read is long. A page of a list without filters takes a fifth of it.
+const LONG: Duration = Duration::from_millis(5);
+/// Rest of a turn, as a multiple of the duration of its read.
+const REST: u32 = 2;
+/// Maximum rest.
+const MOST_REST: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
 pub struct ReadTurns {
@@ -27,9 +38,18 @@ struct ReadLine {
     reads: usize,
 }
 
-/// A turn. Dropping it gives it to the next read of the caller.
+/// A turn. Dropping it gives it to the next read of the caller, after a long read when it has
+/// rested.
 #[derive(Debug)]
 pub struct ReadTurn {
+    place: Option<PlaceInLine>,
+    /// Beginning of the read.
+    began: Instant,
+}
+
+/// A read that runs or waits, or a turn that rests.
+#[derive(Debug)]
+struct PlaceInLine {
     turns: Arc<ReadTurns>,
     key: CallerKey,
     permit: Option<OwnedSemaphorePermit>,
@@ -61,14 +81,30 @@ impl ReadTurns {
             Arc::clone(&line.turns)
         };
         // Made before the wait, so that a caller that leaves meanwhile is not counted any more.
-        let mut turn = ReadTurn { turns: Arc::clone(self), key, permit: None };
-        turn.permit = Some(line.acquire_owned().await.expect("it is never closed"));
+        let mut place = PlaceInLine { turns: Arc::clone(self), key, permit: None };
+        place.permit = Some(line.acquire_owned().await.expect("it is never closed"));
         self.unread.check(key)?;
-        Ok(turn)
+        Ok(ReadTurn { place: Some(place), began: Instant::now() })
     }
 }
 
 impl Drop for ReadTurn {
+    fn drop(&mut self) {
+        let (place, took) = (self.place.take(), self.began.elapsed());
+        if took < LONG {
+            return;
+        }
+        // Without a runtime the program ends.
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(async move {
+                sleep((took * REST).min(MOST_REST)).await;
+                drop(place);
+            });
+        }
+    }
+}
+
+impl Drop for PlaceInLine {
     fn drop(&mut self) {
         drop(self.permit.take());
         self.turns.lines.remove_if_mut(&self.key, |_, line| {
@@ -81,12 +117,11 @@ impl Drop for ReadTurn {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::time::Duration;
 
     use galley_protocol::HeroId;
-    use tokio::time::timeout;
+    use tokio::time::{Duration, Instant, sleep, timeout};
 
-    use super::{CallerKey, ReadTurns};
+    use super::{CallerKey, LONG, MOST_REST, REST, ReadTurns};
 
     fn hero(id: i64) -> CallerKey {
         CallerKey::Hero(HeroId::new(id).expect("an id"))
@@ -106,7 +141,24 @@ mod tests {
         assert_eq!(refused.status, 429);
         drop(soon(2).await.expect("free").expect("few"));
         drop(first);
-        waiting.await.expect("its turn");
+        waiting.await.expect("its turn, when the first has rested");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_turn_of_a_long_read_rests() {
+        let turns = ReadTurns::new(1, 2, &Arc::default());
+        let waited = async |read| {
+            let turn = turns.take(hero(1)).await.expect("free");
+            sleep(read).await;
+            drop(turn);
+            let ended = Instant::now();
+            drop(turns.take(hero(1)).await.expect("free again"));
+            ended.elapsed()
+        };
+        assert_eq!(waited(LONG / 2).await, Duration::ZERO);
+        assert_eq!(waited(LONG * 4).await, LONG * 4 * REST);
+        assert_eq!(waited(Duration::from_secs(9)).await, MOST_REST);
+        assert!(turns.lines.is_empty());
     }
 
     #[tokio::test(start_paused = true)]
@@ -115,6 +167,7 @@ mod tests {
         let first = turns.take(hero(1)).await.expect("free");
         timeout(Duration::from_secs(1), turns.take(hero(1))).await.expect_err("it left its place");
         drop(first);
+        sleep(MOST_REST * 2).await;
         assert!(turns.lines.is_empty());
     }
 }

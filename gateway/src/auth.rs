@@ -3,27 +3,21 @@
 //! The guard of REST and the handshake of sockets ask the [`Verifier`]. Without authentication
 //! there is no verifier, and no guard around the routes.
 
+mod claim_rules;
+mod claims;
+mod key_reader;
+mod key_set;
+mod key_set_source;
 mod revoked_heroes;
+mod ring_verifier;
+mod token_config;
+mod token_keys;
+mod token_rejection;
 mod verifier;
 
+pub use claims::Claims;
+pub use key_reader::{read_keys, read_secrets};
 pub use revoked_heroes::RevokedHeroes;
-pub use verifier::{Claims, LEEWAY, TokenRejection, Verifier};
-
-use galley_launch::{Hangups, SecretArguments};
-use tracing::{error, info};
-
-/// Reads the secret of tokens again at each hangup. A secret that cannot be read leaves the earlier
-/// one in force.
-pub async fn read_again(arguments: &SecretArguments, verifier: &Verifier) {
-    let mut hangups = Hangups::listen();
-    loop {
-        hangups.next().await;
-        match arguments.read() {
-            Ok(secret) => {
-                verifier.replace(&secret);
-                info!("the secret of tokens is read again");
-            }
-            Err(error) => error!(error, "the secret of tokens stays as it was"),
-        }
-    }
-}
+pub use token_config::TokenConfig;
+pub use token_rejection::TokenRejection;
+pub use verifier::{LEEWAY, Verifier};

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
-use galley_launch::{ListenAddress, SecretArguments};
+use galley_launch::ListenAddress;
 
 use crate::BindError;
-use crate::auth::Verifier;
+use crate::auth::{TokenConfig, Verifier};
 use crate::http::TrustedProxies;
 use crate::http::base_path::BasePath;
 use crate::http::entrance::Entrance;
@@ -35,7 +35,7 @@ pub struct GatewayConfig {
     pub reuse_port: bool,
 
     /// Authentication of callers: `none` (anyone who reaches the address may act as any hero) or
-    /// `jwt` (a token, which `galley token` makes)
+    /// `jwt` (a token of `galley token`, or of an identity provider)
     #[arg(long, env = "GALLEY_AUTH", value_enum, default_value_t = Auth::None, value_name = "WAY")]
     pub auth: Auth,
 
@@ -46,7 +46,7 @@ pub struct GatewayConfig {
 
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would replace the program's in its help")]
-    pub secret: SecretArguments,
+    pub tokens: TokenConfig,
 
     /// Origins whose pages may speak to this gateway besides its own, comma-separated, as browsers
     /// write them: `https://host:port`
@@ -194,10 +194,12 @@ impl GatewayConfig {
     /// Returns the verifier of tokens; `None` without authentication.
     pub(crate) fn verifier(&self) -> Result<Option<Verifier>, BindError> {
         match self.auth {
-            Auth::Jwt => match self.secret.read() {
-                Ok(secret) => Ok(Some(Verifier::new(&secret))),
-                Err(error) => Err(BindError::Config(format!("--auth jwt: {error}"))),
-            },
+            Auth::Jwt => {
+                let verifier = self.tokens.verifier();
+                verifier
+                    .map(Some)
+                    .map_err(|error| BindError::Config(format!("--auth jwt: {error}")))
+            }
             Auth::None if self.listen.is_local() || self.insecure_no_auth => Ok(None),
             Auth::None => Err(BindError::Config(format!(
                 "refusing to listen on {} without authentication: anybody who reaches it could do anything; \

@@ -199,10 +199,16 @@ impl Gateway {
             _ = stop.run_until_cancelled(renew_logins(store, bus)).await;
         });
         if let Some(verifier) = state.verifier.clone() {
-            let secret = state.config.secret.clone();
+            let secret = state.config.tokens.secret.clone();
+            let keys = Arc::clone(verifier.keys());
             supervisor.supervise(StopOrder::Second, "reader of secrets", async move |stop| {
-                _ = stop.run_until_cancelled(auth::read_again(&secret, &verifier)).await;
+                _ = stop.run_until_cancelled(auth::read_secrets(&secret, &verifier)).await;
             });
+            if keys.has_source() {
+                supervisor.supervise(StopOrder::Second, "reader of keys", async move |stop| {
+                    _ = stop.run_until_cancelled(auth::read_keys(&keys)).await;
+                });
+            }
         }
         let bus = Arc::clone(&state.bus);
         supervisor.supervise(StopOrder::Second, "bus", async move |stop| {

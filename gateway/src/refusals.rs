@@ -40,7 +40,7 @@ impl Refusals {
 }
 
 impl Cause {
-    const COUNT: usize = 12;
+    const COUNT: usize = 14;
 
     /// Returns every cause.
     #[cfg(test)]
@@ -77,6 +77,8 @@ impl Cause {
             Self::Unproven => 9,
             Self::Host => 10,
             Self::Token(TokenRejection::HeroGone) => 11,
+            Self::Token(TokenRejection::UnknownKey) => 12,
+            Self::Token(TokenRejection::LongLived) => 13,
         }
     }
 }

@@ -26,6 +26,7 @@ mod service_manager;
 mod signals;
 mod supervisor;
 mod tls;
+mod token_rules;
 mod wait;
 
 pub use announce::announce;
@@ -40,7 +41,7 @@ pub use goodbye::{close_store, leave, leave_bus};
 pub use health::{HealthConfig, fresh};
 pub use hidden::Hidden;
 pub use inspection::{Inspection, InspectionConfig, inspection_of};
-pub use jwt_secret::{Secret, SecretArguments};
+pub use jwt_secret::{Secret, SecretArguments, Secrets};
 pub use listen::{
     Accepted, BadAddress, ListenAddress, ListenError, Listener, ReachedAt, Transport,
 };
@@ -54,4 +55,5 @@ pub use service_manager::tell_ready;
 pub use signals::Hangups;
 pub use supervisor::{StopOrder, Supervisor, TaskDied};
 pub use tls::{install_tls_provider, no_tls, tls_client};
+pub use token_rules::TokenRules;
 pub use wait::{NotYet, Patience, WaitConfig};

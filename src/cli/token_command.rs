@@ -3,22 +3,23 @@
 use std::time::Duration;
 
 use clap::Args;
-use galley_launch::SecretArguments;
+use galley_launch::{SecretArguments, TokenRules};
 use galley_protocol::HeroId;
-use galley_protocol::jwt::{Who, mint};
+use galley_protocol::jwt::{TokenMint, Who};
 use serde_json::json;
 
 use super::error::CommandError;
 use super::output;
 
 /// Maximum lifetime of a token from this program. It has a bound because only a change of the
-/// secret revokes a token earlier.
+/// secret revokes a token of staff earlier.
 const LONGEST: Duration = Duration::from_hours(30 * 24);
 
 /// The token to make.
 #[derive(Args)]
 #[command(after_help = "\
-The secret is the one that the gateways have. The token goes to standard output alone.
+The secret, the issuer and the audience are those of the gateways. The token goes to standard output
+alone.
 
 Examples:
   galley token --hero 1
@@ -31,6 +32,8 @@ pub struct TokenArguments {
     ttl: Duration,
     #[command(flatten)]
     secret: SecretArguments,
+    #[command(flatten)]
+    rules: TokenRules,
 }
 
 /// The caller that the token identifies.
@@ -48,9 +51,20 @@ struct Whose {
 
 /// Makes the token.
 pub fn run(arguments: &TokenArguments, json: bool) -> Result<(), CommandError> {
-    let secret = arguments.secret.read().map_err(CommandError::usage)?;
-    let who = arguments.whose.hero.map_or(Who::Staff, Who::Hero);
-    let token = mint(secret.bytes(), who, arguments.ttl);
+    let TokenArguments { whose, ttl, secret, rules } = arguments;
+    let secrets = secret.read().map_err(CommandError::usage)?;
+    if *ttl > rules.jwt_max_age {
+        let longest = humantime::format_duration(rules.jwt_max_age);
+        return Err(CommandError::usage(format!(
+            "--ttl: gateways refuse tokens that live longer than {longest}, unless GALLEY_JWT_MAX_AGE is longer"
+        )));
+    }
+    let mint = TokenMint {
+        key: secrets.signing().bytes(),
+        issuer: rules.jwt_issuer.as_deref(),
+        audience: rules.jwt_audience.as_deref(),
+    };
+    let token = mint.token(whose.hero.map_or(Who::Staff, Who::Hero), *ttl);
     output::print(&if json { json!({"token": token}).to_string() } else { token })
 }
 

@@ -57,6 +57,7 @@ mod gone_heroes;
 mod heartbeats;
 mod hostile;
 mod idempotency;
+mod identity_providers;
 mod in_order;
 mod index_beside_writers;
 mod kept_meals;

@@ -66,6 +66,51 @@ async fn a_file_that_does_not_serve_is_one_clear_line_without_the_secret() {
     }
 }
 
+#[tokio::test]
+async fn two_secrets_check_and_the_first_signs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let secrets = file(folder.path(), "secret", &format!("{NEXT}\n{}\n", signed_token::SECRET));
+    let settings = [
+        ("GALLEY_JWT_SECRET_FILE", &*secrets),
+        ("GALLEY_JWT_ISSUER", "the kitchen"),
+        ("GALLEY_JWT_AUDIENCE", "galley of the tests"),
+        ("GALLEY_JWT_MAX_AGE", "2h"),
+    ];
+    let stack =
+        settings.iter().fold(TestStack::embedded(), |stack, (name, value)| stack.set(name, value));
+    let mut stack = stack.set("GALLEY_AUTH", "jwt").start().await;
+    let minted = run("galley", &["token", "--staff", "--ttl", "2h"], &settings).await;
+    let long = run("galley", &["token", "--staff", "--ttl", "3h"], &settings).await;
+    assert!(long.code == 2 && long.stderr.contains("GALLEY_JWT_MAX_AGE"), "{long:?}");
+    let now = signed_token::now();
+    let claims = json!({"role": "staff", "iss": "the kitchen", "aud": "galley of the tests", "iat": now, "exp": now + 60});
+    let of = |secret| signed_token::sign(secret, &claims);
+    let status = async |stack: &TestStack, token: &str| {
+        stack.client().with_token(token).get("/orders").await.status
+    };
+    for token in [minted.stdout.trim(), &of(NEXT), &of(signed_token::SECRET)] {
+        assert_eq!(status(&stack, token).await, 200, "{token}");
+    }
+    for (name, value) in [
+        ("iss", json!("another")),
+        ("aud", json!("galley")),
+        ("iss", json!(null)),
+        ("aud", json!(null)),
+        ("exp", json!(now + 7_300)),
+    ] {
+        let mut wrong = claims.clone();
+        wrong[name] = value;
+        assert_eq!(status(&stack, &signed_token::sign(NEXT, &wrong)).await, 401, "{wrong}");
+    }
+    file(folder.path(), "secret", NEXT);
+    stack.gateways[0].program.signal(Signal::Hangup);
+    until("an end of the earlier secret", async || {
+        (status(&stack, &of(signed_token::SECRET)).await == 401).then_some(())
+    })
+    .await;
+    assert_eq!(status(&stack, minted.stdout.trim()).await, 200);
+}
+
 on_both_deployments!(a_hangup_reads_the_secret_of_tokens_again_and_nobody_is_cut_off);
 async fn a_hangup_reads_the_secret_of_tokens_again_and_nobody_is_cut_off(
     stack: galley_tests::StackBuilder,

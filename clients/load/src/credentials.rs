@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use galley_launch::Secret;
-use galley_protocol::jwt::{Who, mint};
+use galley_launch::{Secrets, TokenRules};
+use galley_protocol::jwt::{TokenMint, Who};
 use galley_protocol::{BearerToken, HeroId};
 
 use crate::load_arguments::LoadArguments;
@@ -12,14 +12,13 @@ use crate::plan::LoadTokens;
 
 /// Life of a token beyond the load itself: the sockets must be opened, too.
 const MARGIN: Duration = Duration::from_hours(1);
-/// The longest life that gateways accept by default.
-const LONGEST: Duration = Duration::from_hours(24);
 
 /// The secret from which tokens are made, and the token of staff; both are absent without
 /// authentication.
 #[derive(Clone)]
 pub struct Credentials {
-    secret: Option<Secret>,
+    secrets: Option<Secrets>,
+    rules: TokenRules,
     staff: Option<String>,
     life: Duration,
 }
@@ -27,8 +26,10 @@ pub struct Credentials {
 impl Credentials {
     /// Reads the secret and the token of staff.
     pub fn of(arguments: &LoadArguments) -> Result<Self, LoadFailure> {
-        let life = (arguments.duration + arguments.settle).saturating_add(MARGIN).min(LONGEST);
-        let secret = arguments.secret.find().map_err(LoadFailure::Usage)?;
+        let rules = arguments.token_rules.clone();
+        let life = (arguments.duration + arguments.settle).saturating_add(MARGIN);
+        let life = life.min(rules.jwt_max_age);
+        let secrets = arguments.secret.find().map_err(LoadFailure::Usage)?;
         let path = arguments.token_file.as_ref().filter(|path| !path.as_os_str().is_empty());
         let staff = match path {
             Some(path) => {
@@ -39,14 +40,14 @@ impl Credentials {
                 let token = BearerToken::parse(text.trim()).map_err(|e| cannot(e.to_string()))?;
                 Some(token.reveal().to_owned())
             }
-            None => secret.as_ref().map(|secret| mint(secret.bytes(), Who::Staff, life)),
+            None => mint(secrets.as_ref(), &rules).map(|mint| mint.token(Who::Staff, life)),
         };
-        Ok(Self { secret, staff, life })
+        Ok(Self { secrets, rules, staff, life })
     }
 
     /// Returns true if heroes' sockets can be opened where tokens are asked for.
     pub fn has_heroes(&self) -> bool {
-        self.secret.is_some() || self.staff.is_none()
+        self.secrets.is_some() || self.staff.is_none()
     }
 
     /// Returns the token of staff.
@@ -56,13 +57,20 @@ impl Credentials {
 
     /// Returns the token of staff and one for each of these heroes.
     pub fn tokens(&self, heroes: &[i64]) -> LoadTokens {
-        let token = |secret: &Secret| {
+        let tokens = |mint: TokenMint<'_>| {
             let ids = heroes.iter().filter_map(|id| HeroId::new(*id).ok());
-            ids.map(|id| mint(secret.bytes(), Who::Hero(id), self.life)).collect()
+            ids.map(|id| mint.token(Who::Hero(id), self.life)).collect()
         };
-        LoadTokens {
-            staff: self.staff.clone(),
-            heroes: self.secret.as_ref().map(token).unwrap_or_default(),
-        }
+        let mint = mint(self.secrets.as_ref(), &self.rules);
+        LoadTokens { staff: self.staff.clone(), heroes: mint.map(tokens).unwrap_or_default() }
     }
+}
+
+/// Returns what makes tokens; `None` without a secret.
+fn mint<'a>(secrets: Option<&'a Secrets>, rules: &'a TokenRules) -> Option<TokenMint<'a>> {
+    secrets.map(|secrets| TokenMint {
+        key: secrets.signing().bytes(),
+        issuer: rules.jwt_issuer.as_deref(),
+        audience: rules.jwt_audience.as_deref(),
+    })
 }

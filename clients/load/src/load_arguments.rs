@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use galley_launch::SecretArguments;
+use galley_launch::{SecretArguments, TokenRules};
 use reqwest::Url;
 
 use crate::requirement::Requirement;
@@ -35,6 +35,8 @@ pub struct LoadArguments {
     pub token_file: Option<PathBuf>,
     #[command(flatten)]
     pub secret: SecretArguments,
+    #[command(flatten)]
+    pub token_rules: TokenRules,
     /// Sockets of heroes [default: by scenario]
     #[arg(long, value_name = "COUNT")]
     pub sockets: Option<usize>,

@@ -21,6 +21,9 @@ use crate::state::AppState;
 const INSUFFICIENT_SCOPE: HeaderValue =
     HeaderValue::from_static("Bearer realm=\"galley\", error=\"insufficient_scope\"");
 
+/// Wait before a token is checked again after the keys could not be read, in milliseconds.
+const RETRY_AFTER_MS: u64 = 5_000;
+
 /// Guards routes for any caller with a valid token. Handlers can extract the [`Caller`].
 pub fn members(state: &AppState, routes: OpenApiRouter<AppState>) -> OpenApiRouter<AppState> {
     if state.verifier.is_none() {
@@ -62,24 +65,30 @@ fn after_scheme<'a>(line: &'a HeaderValue, scheme: &str) -> Option<&'a str> {
     found.eq_ignore_ascii_case(scheme).then(|| rest.trim())
 }
 
-/// Returns the problem of a missing or refused token, and counts it.
+/// Returns the problem of a missing or refused token, and counts it: `unauthorized`, or `overloaded`
+/// if the keys of the identity provider cannot be read.
 pub fn unauthorized(state: &AppState, refused: Option<TokenRejection>) -> Problem {
     state.refusals.count(refused.map_or(Cause::NoToken, Cause::Token));
-    let problem = Problem::new(ProblemType::Unauthorized);
-    match refused {
-        Some(refused) => problem.with_detail(refused.to_string()),
-        None => problem.with_detail(NO_TOKEN),
+    let Some(refused) = refused else {
+        return Problem::new(ProblemType::Unauthorized).with_detail(NO_TOKEN);
+    };
+    if refused == TokenRejection::UnknownKey {
+        let problem = Problem::new(ProblemType::Overloaded).with_retry_after(RETRY_AFTER_MS);
+        return problem.with_detail(refused.to_string());
     }
+    let wanted = state.verifier.as_ref().filter(|_| refused.is_about_kind());
+    let wanted = wanted.map(|verifier| format!("; {}", verifier.wanted())).unwrap_or_default();
+    Problem::new(ProblemType::Unauthorized).with_detail(format!("{refused}{wanted}"))
 }
 
 async fn ask(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    let caller = identify(&state, request.headers());
+    let caller = identify(&state, request.headers()).await;
     let caller = caller.and_then(|caller| charge(&state, caller, request.method()));
     admit(caller, request, next).await
 }
 
 async fn ask_for_staff(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    let caller = identify(&state, request.headers()).and_then(|caller| {
+    let caller = identify(&state, request.headers()).await.and_then(|caller| {
         if caller.is_staff() {
             return Ok(caller);
         }
@@ -121,10 +130,10 @@ async fn admit(caller: Result<Caller, Problem>, mut request: Request, next: Next
     }
 }
 
-fn identify(state: &AppState, headers: &HeaderMap) -> Result<Caller, Problem> {
+async fn identify(state: &AppState, headers: &HeaderMap) -> Result<Caller, Problem> {
     let Some(verifier) = &state.verifier else { return Ok(Caller::ANYBODY) };
     let claims = match bearer(headers) {
-        Ok(Some(token)) => verifier.verify(token),
+        Ok(Some(token)) => verifier.verify(token).await,
         Ok(None) => return Err(unauthorized(state, None)),
         Err(refused) => Err(refused),
     };

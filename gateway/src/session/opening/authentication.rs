@@ -46,8 +46,9 @@ pub enum TokenShown {
 }
 
 /// # Errors
-/// `unauthorized` for an invalid token in a header, `bad-handshake` for two tokens, `draining`.
-pub fn shown(
+/// `unauthorized` for an invalid token in a header, `bad-handshake` for two tokens, `overloaded` if
+/// the keys of the identity provider cannot be read, `draining`.
+pub async fn shown(
     state: &AppState,
     address: Address,
     headers: &HeaderMap,
@@ -60,10 +61,13 @@ pub fn shown(
         (Some(_), Some(_)) => Err(Problem::new(ProblemType::BadHandshake)
             .with_detail("a token must come in the header or as a sub-protocol, not both")),
         (Some(token), None) => {
-            verifier.verify(token).map(|claims| TokenShown::Caller(claims.into())).map_err(refuse)
+            let claims = verifier.verify(token).await;
+            claims.map(|claims| TokenShown::Caller(claims.into())).map_err(refuse)
         }
-        (None, Some(token)) => match verifier.verify(token) {
+        (None, Some(token)) => match verifier.verify(token).await {
             Ok(claims) => Ok(TokenShown::Caller(claims.into())),
+            // The token may be good: the client must come again.
+            Err(refused @ TokenRejection::UnknownKey) => Err(refuse(refused)),
             Err(refused) => Ok(TokenShown::Bad(refused, reserve(state, address)?)),
         },
         (None, None) => Ok(TokenShown::Nothing(reserve(state, address)?)),
@@ -99,10 +103,12 @@ pub async fn wait(
         () = state.readiness.leaving() => return Err(Closed::With(CloseCode::Restart)),
     };
     let (id, problem) = match ClientFrame::parse(&text, Audience::Hero) {
-        Ok(ClientFrame { id, command: Command::Auth { token } }) => match verify(state, &token) {
-            Ok(claims) => return Ok((claims, id)),
-            Err(problem) => (id, problem),
-        },
+        Ok(ClientFrame { id, command: Command::Auth { token } }) => {
+            match verify(state, &token).await {
+                Ok(claims) => return Ok((claims, id)),
+                Err(problem) => (id, problem),
+            }
+        }
         Ok(ClientFrame { id, .. }) | Err((id, _)) => {
             let problem = unauthorized(state, None);
             (
@@ -113,8 +119,14 @@ pub async fn wait(
             )
         }
     };
+    // A token that cannot be checked now may be good: the client must come again.
+    let closed = if problem.kind == ProblemType::Unauthorized {
+        CloseCode::TokenExpired
+    } else {
+        CloseCode::TryLater
+    };
     socket.send(ServerFrame::Error { id, problem: Box::new(problem) }.encode()).await?;
-    Err(Closed::With(CloseCode::TokenExpired))
+    Err(Closed::With(closed))
 }
 
 fn reserve(state: &AppState, address: Address) -> Result<WaitingPlace, Problem> {

@@ -69,7 +69,7 @@ async fn begin(
     let seat = seat(&state, address)?;
     let since = state.commands.read_cursor(cursor).await;
     let outbox = outbox(&state);
-    let visit = match shown(&state, address, request.headers())? {
+    let visit = match shown(&state, address, request.headers()).await? {
         TokenShown::Caller(caller) => Arrival::Entered(Box::new(
             enter(&state, seat, caller, hero_id, since, Arc::clone(&outbox)).await?,
         )),

@@ -12,7 +12,7 @@ use crate::web::guard::unauthorized;
 
 /// Reads a token that replaces an earlier one of the same caller. The error has a close code if
 /// the socket must be closed for it.
-pub fn renew(
+pub async fn renew(
     state: &AppState,
     who: Option<Who>,
     token: &BearerToken,
@@ -24,8 +24,11 @@ pub fn renew(
             None,
         ));
     };
-    let claims =
-        verify(state, token).map_err(|problem| (problem, Some(CloseCode::TokenExpired)))?;
+    let claims = verify(state, token).await.map_err(|problem| {
+        // A token that cannot be checked now leaves the earlier one in force.
+        let is_wrong = problem.kind == ProblemType::Unauthorized;
+        (problem, is_wrong.then_some(CloseCode::TokenExpired))
+    })?;
     if claims.who != who {
         let problem = Problem::new(ProblemType::Forbidden)
             .with_detail("the token is another caller's: open a socket of its own for that");
@@ -44,11 +47,10 @@ pub fn authenticated(id: Option<CommandId>, claims: Claims) -> String {
         .encode()
 }
 
-pub fn verify(state: &AppState, token: &BearerToken) -> Result<Claims, Problem> {
-    let claims = state
-        .verifier
-        .as_ref()
-        .ok_or(TokenRejection::Signature)
-        .and_then(|verifier| verifier.verify(token.reveal()));
+pub async fn verify(state: &AppState, token: &BearerToken) -> Result<Claims, Problem> {
+    let claims = match &state.verifier {
+        Some(verifier) => verifier.verify(token.reveal()).await,
+        None => Err(TokenRejection::Signature),
+    };
     claims.map_err(|refused| unauthorized(state, Some(refused)))
 }

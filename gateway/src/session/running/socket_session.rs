@@ -218,7 +218,7 @@ impl<'a> Session<'a> {
         id: Option<CommandId>,
         token: &BearerToken,
     ) -> Result<(), Closed> {
-        match renewal::renew(&self.state, self.who, token) {
+        match renewal::renew(&self.state, self.who, token).await {
             Ok(claims) => {
                 self.stream.good_until(claims.expires);
                 socket.send(renewal::authenticated(id, claims)).await

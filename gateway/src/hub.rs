@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use dashmap::DashMap;
 use galley_protocol::{HeroId, OrderId, ResumeCursor, Timestamp, Update, Version, Watch};
+use galley_store::SignOut;
 use galley_store::{CursorKeys, Store};
 use tokio::sync::{Mutex, Semaphore};
 
@@ -277,6 +278,13 @@ impl Hub {
     pub fn dismiss(&self, hero_id: HeroId) {
         for shard in self.shards_of(hero_id) {
             shard.outboxes().iter().for_each(|outbox| outbox.dismiss());
+        }
+    }
+
+    /// Closes the sockets and event streams of a hero whose token was issued before it signed out.
+    pub fn sign_out(&self, SignOut { hero_id, second }: SignOut) {
+        for shard in self.shards_of(hero_id) {
+            shard.outboxes().iter().for_each(|outbox| outbox.end_token(second));
         }
     }
 

@@ -8,7 +8,6 @@ pub mod auth;
 mod batcher;
 mod commands;
 mod dashboard;
-mod deleted_heroes;
 mod feed;
 mod framing;
 mod gateway_config;
@@ -24,6 +23,7 @@ mod probes;
 mod refusals;
 mod rest;
 mod retry;
+mod revocations;
 mod service_history;
 mod session;
 mod socket_heartbeats;
@@ -54,7 +54,6 @@ use tokio_util::task::TaskTracker;
 
 use auth::RevokedHeroes;
 use commands::Commands;
-use deleted_heroes::DeletedHeroes;
 pub use gateway_config::{Auth, GatewayConfig};
 use http::OpenConnections;
 use hub::Hub;
@@ -63,6 +62,7 @@ use limits::{CallerLimits, Seats, WaitingSockets};
 use open_orders::OpenOrders;
 use operations::Operations;
 use refusals::Refusals;
+use revocations::RevocationReader;
 use session::opening::authentication::MAX_UNPROVEN;
 use state::{AppState, Parts, Readiness};
 use web::observe::SOCKETS;
@@ -179,10 +179,10 @@ impl Gateway {
         if let Ok(safe) = state.commands.store().present().await {
             state.hub.advance(safe);
         }
-        let mut deleted = DeletedHeroes::new(state.clone());
-        deleted.read().await;
+        let mut revocations = RevocationReader::new(state.clone());
+        revocations.read().await;
         supervisor
-            .supervise(StopOrder::Second, "reader of deleted heroes", |stop| deleted.follow(stop));
+            .supervise(StopOrder::Second, "reader of revocations", |stop| revocations.follow(stop));
         supervisor.supervise(StopOrder::Second, "subscriber of updates", |stop| {
             let store = Arc::clone(state.commands.store());
             subscriber::listen(

@@ -40,7 +40,7 @@ impl Refusals {
 }
 
 impl Cause {
-    const COUNT: usize = 14;
+    const COUNT: usize = 15;
 
     /// Returns every cause.
     #[cfg(test)]
@@ -79,6 +79,7 @@ impl Cause {
             Self::Token(TokenRejection::HeroGone) => 11,
             Self::Token(TokenRejection::UnknownKey) => 12,
             Self::Token(TokenRejection::LongLived) => 13,
+            Self::Token(TokenRejection::SignedOut) => 14,
         }
     }
 }

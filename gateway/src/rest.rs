@@ -66,6 +66,7 @@ struct Document;
 pub fn router(state: &AppState) -> Router<AppState> {
     let members = OpenApiRouter::new()
         .routes(routes!(hero_handlers::get))
+        .routes(routes!(hero_handlers::end_tokens))
         .routes(routes!(order_handlers::of_hero))
         .routes(routes!(event_stream_handlers::of_hero))
         .routes(routes!(meal_handlers::list))

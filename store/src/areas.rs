@@ -14,7 +14,7 @@ use crate::change_pages::{Changes, ChangesOfAll, ChangesRequest, States};
 use crate::cursor_keys::CursorKeys;
 use crate::requests::{
     CancelVerdict, Census, Claim, Claimed, ConnectionLoad, DeleteVerdict, Incarnations,
-    PlaceVerdict, ViewedOrder,
+    PlaceVerdict, SignOut, ViewedOrder,
 };
 use crate::snapshot::{Snapshot, SnapshotRequest};
 use crate::{Result, StoreConnectError};
@@ -28,6 +28,16 @@ pub trait Placing {
     async fn cancel(&self, requests: &[OfHero<CancelOrder>]) -> Result<Vec<CancelVerdict>>;
     /// Deletes orders that have ended.
     async fn delete(&self, requests: &[OfHero<DeleteOrder>]) -> Result<Vec<DeleteVerdict>>;
+}
+
+/// Sign-outs of heroes.
+#[async_trait]
+pub trait SigningOut {
+    /// Ends the tokens of a hero that were issued until now, by the clock of the database. Returns
+    /// `None` if there is no such hero.
+    async fn sign_out(&self, hero_id: HeroId) -> Result<Option<SignOut>>;
+    /// Reads the last sign-outs of heroes within this time, by the clock of the database.
+    async fn sign_outs(&self, within: Duration) -> Result<Vec<SignOut>>;
 }
 
 /// Reads of orders.

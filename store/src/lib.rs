@@ -33,14 +33,14 @@ use std::time::Duration;
 use galley_protocol::{Hero, Meal};
 use thiserror::Error;
 
-pub use areas::{Placing, Reading, Upkeep, Work};
+pub use areas::{Placing, Reading, SigningOut, Upkeep, Work};
 pub use change_pages::{CHANGES_PAGE, Changes, ChangesOfAll, ChangesRequest, Deletion, States};
 pub use cursor_keys::CursorKeys;
 pub use menu_area::Menu;
 pub use migrations::OUTDATED;
 pub use requests::{
     CancelVerdict, Census, ChangeError, Claim, ClaimFrom, Claimed, ConnectionLoad, Creation,
-    DeleteVerdict, IdRange, Incarnations, ListPage, PlaceVerdict, ViewedOrder,
+    DeleteVerdict, IdRange, Incarnations, ListPage, PlaceVerdict, SignOut, ViewedOrder,
 };
 pub use searching::SEARCHED;
 pub use snapshot::{MAX_ACTIVE, MAX_RESUMED, Snapshot, SnapshotRequest};
@@ -118,11 +118,20 @@ pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 /// The durable store of heroes, meals and orders.
 pub trait Store:
-    Menu<Hero> + Menu<Meal> + Placing + Reading + Work + Upkeep + Send + Sync + 'static
+    Menu<Hero> + Menu<Meal> + Placing + SigningOut + Reading + Work + Upkeep + Send + Sync + 'static
 {
 }
 
 impl<T> Store for T where
-    T: Menu<Hero> + Menu<Meal> + Placing + Reading + Work + Upkeep + Send + Sync + 'static
+    T: Menu<Hero>
+        + Menu<Meal>
+        + Placing
+        + SigningOut
+        + Reading
+        + Work
+        + Upkeep
+        + Send
+        + Sync
+        + 'static
 {
 }

@@ -18,8 +18,8 @@ use metrics::{counter, histogram};
 use crate::{
     CancelVerdict, Census, ChangeError, Changes, ChangesOfAll, ChangesRequest, Claim, Claimed,
     ConnectionLoad, Creation, CursorKeys, DeleteVerdict, Incarnations, ListPage, Menu,
-    PlaceVerdict, Placing, Reading, Result, Snapshot, SnapshotRequest, States, Store,
-    StoreConnectError, StoreError, Upkeep, ViewedOrder, Work,
+    PlaceVerdict, Placing, Reading, Result, SignOut, SigningOut, Snapshot, SnapshotRequest, States,
+    Store, StoreConnectError, StoreError, Upkeep, ViewedOrder, Work,
 };
 
 /// Measures each operation of the store within.
@@ -150,6 +150,17 @@ impl<S: Store> Placing for MeteredStore<S> {
             |verdict: &&DeleteVerdict| matches!(verdict, DeleteVerdict::Deleted { .. });
         counter!(ORDERS_DELETED).increment(verdicts.iter().filter(is_deleted).count() as u64);
         Ok(verdicts)
+    }
+}
+
+#[async_trait]
+impl<S: Store> SigningOut for MeteredStore<S> {
+    async fn sign_out(&self, hero_id: HeroId) -> Result<Option<SignOut>> {
+        timed("sign_out", self.0.sign_out(hero_id)).await
+    }
+
+    async fn sign_outs(&self, within: Duration) -> Result<Vec<SignOut>> {
+        timed("sign_outs", self.0.sign_outs(within)).await
     }
 }
 

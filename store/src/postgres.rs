@@ -27,6 +27,7 @@ mod server_processes;
 mod server_search;
 mod settled;
 mod shares;
+mod sign_outs;
 mod snapshots;
 mod statements;
 mod tally;

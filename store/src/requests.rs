@@ -32,6 +32,16 @@ pub struct ViewedOrder {
     pub hero_version: Version,
 }
 
+/// The last sign-out of a hero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SignOut {
+    /// The hero.
+    pub hero_id: HeroId,
+    /// Its time in seconds since the epoch, rounded down. Tokens that were issued in this second or
+    /// before are refused.
+    pub second: u64,
+}
+
 /// The reason why a hero or a meal was not changed or deleted.
 #[derive(Clone, Debug, Error)]
 pub enum ChangeError {

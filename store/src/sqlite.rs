@@ -17,6 +17,7 @@ mod placing;
 mod position;
 mod reading;
 mod rows;
+mod sign_outs;
 mod snapshots;
 mod statements;
 mod tally;

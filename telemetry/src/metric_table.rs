@@ -126,7 +126,7 @@ metrics! {
     Gateway Counter REPAIRS "galley_repairs_total" {}
         "Reads of all changes from the database because updates may have been lost."
     // --- Database
-    Both Seconds DATABASE_SECONDS "galley_database_seconds" {"operation": ["place" "cancel" "delete" "order" "orders" "totals" "oldest_pending" "open_orders" "deleted_heroes" "snapshots" "changes" "changes_of_all" "states" "present" "claim" "adopt" "complete" "hand_back" "enlist" "incarnations" "ping" "census" "maintain" "heroes" "meals"]}
+    Both Seconds DATABASE_SECONDS "galley_database_seconds" {"operation": ["place" "cancel" "delete" "order" "orders" "totals" "oldest_pending" "open_orders" "deleted_heroes" "sign_out" "sign_outs" "snapshots" "changes" "changes_of_all" "states" "present" "claim" "adopt" "complete" "hand_back" "enlist" "incarnations" "ping" "census" "maintain" "heroes" "meals"]}
         "Seconds from the request of an operation to its outcome, with the wait for a connection, by operation."
     Both Counter DATABASE_ERRORS "galley_database_errors_total" {"operation": ["place" "cancel" "delete" "order" "orders" "totals" "oldest_pending" "open_orders" "deleted_heroes" "snapshots" "changes" "changes_of_all" "states" "present" "claim" "adopt" "complete" "hand_back" "enlist" "incarnations" "ping" "census" "maintain" "heroes" "meals"] "kind": ["unavailable" "trouble" "contended" "failed"]}
         "Operations that the database did not carry out, by operation and kind: it is unreachable or too slow, it reported a cause that it can name, other requests came first, or it refused."

@@ -31,12 +31,15 @@ pub enum TokenRejection {
     /// Its hero was deleted.
     #[error("the hero of this token was deleted")]
     HeroGone,
+    /// Its hero has signed out since it was issued.
+    #[error("the hero of this token has signed out")]
+    SignedOut,
 }
 
 impl TokenRejection {
     /// Every rejection.
     #[cfg(test)]
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Signature,
         Self::UnknownKey,
         Self::Algorithm,
@@ -45,6 +48,7 @@ impl TokenRejection {
         Self::Expired,
         Self::NotYet,
         Self::HeroGone,
+        Self::SignedOut,
     ];
 
     /// The reason in one word, for logs and metrics.
@@ -59,6 +63,7 @@ impl TokenRejection {
             Self::Expired => "expired-token",
             Self::NotYet => "early-token",
             Self::HeroGone => "hero-gone",
+            Self::SignedOut => "signed-out",
         }
     }
 

@@ -34,6 +34,7 @@ use galley_protocol::{OrderId, ResumeCursor};
 use tokio::net::TcpStream;
 
 use super::{Delivery, Notice};
+use crate::auth::Claims;
 use crate::framing::PING;
 use crate::versions::{Overtaken, VersionSeen};
 use direct::{DirectWriter, Written};
@@ -234,12 +235,21 @@ impl Outbox {
         }
     }
 
-    /// Sets the expiry of the peer's token, in seconds since the epoch. It replaces the expiry of
-    /// an earlier token.
-    pub fn good_until(&self, expires: u64) {
+    /// Sets the life of the peer's token. It replaces an earlier token.
+    pub fn take_token(&self, claims: Claims) {
         let mut waiting = self.lock();
-        self.expiry.set_token(expires);
+        self.expiry.set_token(claims);
         waiting.token.renew();
+    }
+
+    /// Ends the token of the peer if it is its hero's and was issued in this second or before, in
+    /// seconds since the epoch.
+    pub fn end_token(&self, second: u64) {
+        let mut waiting = self.lock();
+        self.expiry.end_token(second);
+        if waiting.token.advance(self.expiry.token_left(second)) {
+            wake(waiting);
+        }
     }
 
     /// Returns true if the hero of this peer was deleted.

@@ -1,6 +1,8 @@
 //! Heroes.
 
 use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::IntoResponse as _;
 use galley_protocol::frame::Page;
 use galley_protocol::{Hero, HeroId, HeroPatch, NewHero};
 use galley_store::{Menu, Store};
@@ -13,11 +15,12 @@ use super::read_back::ReadBack;
 use super::resource_handlers::{
     self, ChangeRequest, CreateRequest, HandlerResult, ListRequest, ReadRequest, Served,
 };
-use crate::deleted_heroes::dismiss;
 use crate::limits::CallerKey;
+use crate::revocations::{dismiss, sign_out};
 use crate::state::AppState;
 use crate::store_problems::no_hero;
 use crate::web::conditions::{IfMatchHeader, IfNoneMatchHeader};
+use crate::web::query::Params;
 use crate::web::{Caller, Refusal};
 
 impl Served for Hero {
@@ -143,6 +146,28 @@ pub async fn remove(request: ChangeRequest<Hero>) -> HandlerResult {
     let removed = resource_handlers::remove::<Hero>(request).await?;
     dismiss(&state, [id]);
     Ok(removed)
+}
+
+/// Sign a hero out
+///
+/// Its tokens that were issued in this second or before are refused with 401, and the sockets and
+/// event streams that they opened are closed with 4401: at once on this gateway, within two seconds
+/// on all. The hero itself may do this, or staff. Tokens that are issued later are good.
+#[utoipa::path(
+    post, path = "/heroes/{id}/sign-out", tag = "heroes", operation_id = "sign_hero_out",
+    params(("id" = HeroId, Path, description = "Its identifier.")),
+    responses((status = 204, description = "It is signed out."), OfReadingHero),
+)]
+pub async fn end_tokens(
+    State(state): State<AppState>,
+    caller: Caller,
+    Id(id): Id<HeroId>,
+    _: Params<()>,
+) -> HandlerResult {
+    let signed_out =
+        if caller.may_see(id) { state.commands.store().sign_out(id).await? } else { None };
+    sign_out(&state, signed_out.ok_or_else(|| no_hero(id))?);
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 /// A hero. The problem is the same for a missing hero and for one that the caller may not see: a

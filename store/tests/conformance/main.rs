@@ -41,6 +41,7 @@ mod reading_orders;
 mod reference;
 mod safe_low_watermark;
 mod schema_checks;
+mod signing_out;
 mod store_census;
 mod test_store;
 mod troubles;

@@ -3,7 +3,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::auth::LEEWAY;
+use galley_protocol::jwt::Who;
+
+use crate::auth::{Claims, LEEWAY};
 
 /// The time before the expiry of a token at which it is announced.
 const ANNOUNCED: Duration = Duration::from_mins(1);
@@ -15,13 +17,19 @@ const NEVER: u64 = u64::MAX;
 pub struct Expiry {
     /// The expiry of the peer's token, in seconds since the epoch.
     expires: AtomicU64,
+    /// The begin of its life, in seconds since the epoch, if it is a hero's.
+    issued: AtomicU64,
     /// The age at which the peer is asked to reconnect, in milliseconds.
     retires_ms: AtomicU64,
 }
 
 impl Expiry {
     pub fn never() -> Self {
-        Self { expires: AtomicU64::new(NEVER), retires_ms: AtomicU64::new(NEVER) }
+        Self {
+            expires: AtomicU64::new(NEVER),
+            issued: AtomicU64::new(NEVER),
+            retires_ms: AtomicU64::new(NEVER),
+        }
     }
 
     pub fn retire_at(&self, age: Duration) {
@@ -37,9 +45,22 @@ impl Expiry {
         is_old
     }
 
-    /// Sets the expiry of the token, in seconds since the epoch.
-    pub fn set_token(&self, expires: u64) {
-        self.expires.store(expires, Ordering::Relaxed);
+    /// Sets the life of the token. A hero's token without a begin counts as older than any
+    /// sign-out; tokens of staff are not ended by one.
+    pub fn set_token(&self, claims: Claims) {
+        let issued = match claims.who {
+            Who::Hero(_) => claims.issued.unwrap_or(0),
+            Who::Staff => NEVER,
+        };
+        self.issued.store(issued, Ordering::Relaxed);
+        self.expires.store(claims.expires, Ordering::Relaxed);
+    }
+
+    /// Ends the token if it was issued in this second or before.
+    pub fn end_token(&self, second: u64) {
+        if self.issued.load(Ordering::Relaxed) <= second {
+            self.expires.store(0, Ordering::Relaxed);
+        }
     }
 
     /// Returns the time for which the token is still accepted: until its expiry plus [`LEEWAY`].

@@ -68,7 +68,7 @@ pub async fn enter(
         hero_id => hero_id.or(caller.hero_id()),
     };
     if let Some(claims) = caller.claims() {
-        outbox.good_until(claims.expires);
+        outbox.take_token(claims);
     }
     let key = caller.key(hero_id, seat.address());
     state.limits.open(key)?;

@@ -17,6 +17,7 @@ use tokio::time::Sleep;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::catch_up::{CatchUp, CatchUpPage};
+use crate::auth::Claims;
 use crate::feed::{self, Begin, FeedDue, Watcher, WatcherFrame};
 use crate::hub::{Membership, Missed, Out, Outbox, VersionSeen};
 use crate::limits::Seat;
@@ -89,8 +90,8 @@ impl Stream {
     }
 
     /// Sets the expiry of the client's token, in seconds since the epoch.
-    pub fn good_until(&self, expires: u64) {
-        self.place.outbox().good_until(expires);
+    pub fn take_token(&self, claims: Claims) {
+        self.place.outbox().take_token(claims);
     }
 
     /// Notes a sign of life of the peer.

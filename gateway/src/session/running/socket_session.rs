@@ -220,7 +220,7 @@ impl<'a> Session<'a> {
     ) -> Result<(), Closed> {
         match renewal::renew(&self.state, self.who, token).await {
             Ok(claims) => {
-                self.stream.good_until(claims.expires);
+                self.stream.take_token(claims);
                 socket.send(renewal::authenticated(id, claims)).await
             }
             Err((problem, close)) => {

@@ -45,8 +45,7 @@ pub trait SigningOut {
 pub trait Reading {
     /// Reads an order.
     async fn order(&self, id: OrderId) -> Result<Option<ViewedOrder>>;
-    /// Lists orders, newest first: by id, or by order time if only times restrict the list. A page
-    /// looks at no more than [`SEARCHED`](crate::SEARCHED) rows.
+    /// Lists orders, newest first. A page looks at no more than [`SEARCHED`](crate::SEARCHED) rows.
     async fn orders(&self, filter: &OfHero<ListOrders>) -> Result<Page<OrderView>>;
     /// Counts the orders by status.
     async fn totals(&self) -> Result<Totals>;

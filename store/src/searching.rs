@@ -3,22 +3,69 @@
 //! on.
 //!
 //! The rows of a list come from one index, in the order of the list. A list of one hero or of one
-//! meal reads that index; so does a list of orders by time, if it names neither. Any other list
-//! reads the ids. Every other filter applies to the rows that were looked at.
+//! meal reads that index, any other list the ids. Every other filter applies to the rows that were
+//! looked at.
+//!
+//! Times have no index, which would cost each order a page of the log. Instead a search by halves
+//! finds the ids between which the times of a list lie, because ids and order times rise together:
+//! out of turn by no more than a statement takes, [`SKEW`].
+
+use std::time::Duration;
 
 use galley_protocol::frame::Page;
 use galley_protocol::{HeroId, ListOrders, MealId, OfHero, OrderId, PageCursor, Timestamp};
 
+use crate::STATEMENT_TIMEOUT;
+
 /// The most rows that one page of a list looks at.
 pub const SEARCHED: usize = 10_000;
+
+/// The greatest time by which an order with a smaller id may be younger, if no clock was set back:
+/// its id and its time belong to one statement.
+const SKEW: Duration = STATEMENT_TIMEOUT;
+
+/// The time for which [`first_since`] finds an id that no order of a range from this time on
+/// precedes.
+pub(crate) fn no_later(from: Timestamp) -> Timestamp {
+    from.minus_millis(skew())
+}
+
+/// The time for which [`first_since`] finds an id that every order before this time precedes.
+pub(crate) fn no_sooner(to: Timestamp) -> Timestamp {
+    to.minus_millis(-skew()).min(Timestamp::LAST)
+}
+
+fn skew() -> i64 {
+    i64::try_from(SKEW.as_millis()).expect("a few seconds")
+}
+
+/// The statement that finds the smallest id of an order that was placed at this time or later, as if
+/// ids and times rose together; an id beyond all orders if there is none.
+macro_rules! first_since {
+    ($time:literal) => {
+        concat! {
+            "/* first_since */
+             with recursive halves(low, high) as (
+                 select cast(1 as bigint), (select coalesce(max(id), 0) + 1 from orders)
+                 union all
+                 select
+                     case when coalesce((select order_time from orders where id >= (low + high) / 2 order by id limit 1) < ", $time, ", false)
+                         then (low + high) / 2 + 1 else low end,
+                     case when coalesce((select order_time from orders where id >= (low + high) / 2 order by id limit 1) < ", $time, ", false)
+                         then high else (low + high) / 2 end
+                 from halves where low < high
+             )
+             select low from halves where low >= high"
+        }
+    };
+}
+pub(crate) use first_since;
 
 /// The rows that a list of orders looks at, newest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OrderRange {
     OfHero(HeroId, IdBounds),
     OfMeal(MealId, IdBounds),
-    /// By order time: within a time the greatest id first.
-    OfTime(TimeBounds),
     All(IdBounds),
 }
 
@@ -29,20 +76,10 @@ pub(crate) struct IdBounds {
     pub(crate) before: i64,
 }
 
-/// The earliest time, and the time and id before which the range ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TimeBounds {
-    pub(crate) from: Timestamp,
-    pub(crate) before: (Timestamp, i64),
-}
-
 impl OrderRange {
-    /// `reached` is the order time of the order at the cursor, if there is a cursor. Only a list by
-    /// time needs it.
     pub(crate) fn of(
         OfHero { hero_id, command }: &OfHero<ListOrders>,
         low_watermark: OrderId,
-        reached: Option<Timestamp>,
     ) -> Self {
         let active_only =
             !command.status.is_empty() && command.status.iter().all(|status| status.is_active());
@@ -52,27 +89,8 @@ impl OrderRange {
         match (hero_id, command.meal_id) {
             (Some(hero_id), _) => Self::OfHero(*hero_id, ids),
             (None, Some(meal_id)) => Self::OfMeal(meal_id, ids),
-            (None, None) if Self::is_by_time(command) => {
-                let end = (command.to.unwrap_or(Timestamp::LAST), 0);
-                let before = reached.map_or(end, |time| end.min((time, ids.before)));
-                let from = command.from.unwrap_or(Timestamp::EPOCH);
-                Self::OfTime(TimeBounds { from, before })
-            }
             (None, None) => Self::All(ids),
         }
-    }
-
-    /// Returns the cursor whose order time decides where the page begins, if any.
-    pub(crate) fn cursor_by_time(
-        OfHero { hero_id, command }: &OfHero<ListOrders>,
-    ) -> Option<PageCursor> {
-        let is_by_time =
-            hero_id.is_none() && command.meal_id.is_none() && Self::is_by_time(command);
-        command.cursor.filter(|_| is_by_time)
-    }
-
-    fn is_by_time(command: &ListOrders) -> bool {
-        command.from.is_some() || command.to.is_some()
     }
 }
 
@@ -93,30 +111,22 @@ pub(crate) fn page<T>(
 
 #[cfg(test)]
 mod tests {
-    use galley_protocol::{HeroId, ListOrders, MealId, OfHero, OrderId, PageCursor, Timestamp};
+    use galley_protocol::{HeroId, ListOrders, MealId, OfHero, OrderId, PageCursor};
 
-    use super::{IdBounds, OrderRange, TimeBounds, page};
-
-    fn time(millis: i64) -> Timestamp {
-        Timestamp::from_millis(millis).expect("in range")
-    }
+    use super::{IdBounds, OrderRange, page};
 
     #[test]
     fn a_list_reads_the_index_that_excludes_most() {
         let ids = IdBounds { from: 1, before: 9 };
-        let range = |hero_id, meal_id, to, reached: Option<i64>| {
+        let range = |hero_id, meal_id| {
             let cursor = Some(PageCursor::after(9));
-            let command = ListOrders { meal_id, to, cursor, ..ListOrders::default() };
-            OrderRange::of(&OfHero { hero_id, command }, OrderId::FIRST, reached.map(time))
+            let command = ListOrders { meal_id, cursor, ..ListOrders::default() };
+            OrderRange::of(&OfHero { hero_id, command }, OrderId::FIRST)
         };
-        let (hero, meal, to) = (HeroId::FIRST, MealId::FIRST, Some(time(50)));
-        assert_eq!(range(Some(hero), Some(meal), to, None), OrderRange::OfHero(hero, ids));
-        assert_eq!(range(None, Some(meal), to, None), OrderRange::OfMeal(meal, ids));
-        assert_eq!(range(None, None, None, None), OrderRange::All(ids));
-        for (reached, before) in [(Some(40), (time(40), 9)), (Some(60), (time(50), 0))] {
-            let bounds = TimeBounds { from: Timestamp::EPOCH, before };
-            assert_eq!(range(None, None, to, reached), OrderRange::OfTime(bounds));
-        }
+        let (hero, meal) = (HeroId::FIRST, MealId::FIRST);
+        assert_eq!(range(Some(hero), Some(meal)), OrderRange::OfHero(hero, ids));
+        assert_eq!(range(None, Some(meal)), OrderRange::OfMeal(meal, ids));
+        assert_eq!(range(None, None), OrderRange::All(ids));
     }
 
     #[test]

@@ -14,9 +14,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use galley_protocol::frame::{Page, Totals};
-use galley_protocol::{
-    HeroId, ListOrders, OfHero, OrderId, OrderView, PageCursor, ResumeCursor, Timestamp,
-};
+use galley_protocol::{HeroId, ListOrders, OfHero, OrderId, OrderView, ResumeCursor, Timestamp};
 use time::OffsetDateTime;
 
 use super::Postgres;
@@ -27,9 +25,9 @@ use crate::cursor_keys::CursorKeys;
 use crate::requests::ViewedOrder;
 use crate::row_values::{
     get, limit, names_joined, one_order, only, order_columns, order_view, order_view_columns,
-    parse, time, viewed_order,
+    parse, viewed_order,
 };
-use crate::searching::{OrderRange, SEARCHED};
+use crate::searching::{OrderRange, SEARCHED, first_since, no_later, no_sooner};
 use crate::snapshot::{MAX_REACH, Snapshot, SnapshotRequest};
 use crate::{Reading, Result};
 
@@ -71,11 +69,15 @@ impl Reading for Postgres {
 
     async fn orders(&self, filter: &OfHero<ListOrders>) -> Result<Page<OrderView>> {
         let command = &filter.command;
-        let reached = match OrderRange::cursor_by_time(filter) {
-            Some(cursor) => self.order_time_from(cursor).await?,
-            None => None,
-        };
-        let range = OrderRange::of(filter, self.low_watermark.get(), reached);
+        let mut range = OrderRange::of(filter, self.low_watermark.get());
+        if let OrderRange::All(ids) = &mut range {
+            if let Some(from) = command.from {
+                ids.from = ids.from.max(self.first_since(no_later(from)).await?);
+            }
+            if let Some(to) = command.to {
+                ids.before = ids.before.min(self.first_since(no_sooner(to)).await?);
+            }
+        }
         let status: Vec<i16> = command.status.iter().map(|status| status.code()).collect();
         let rows = self.search(|| {
             let ask = sqlx::query(match range {
@@ -91,11 +93,6 @@ impl Reading for Postgres {
                      and orders.id >= $8 and orders.id < $9",
                     "orders.meal_id desc, orders.id desc"
                 ),
-                OrderRange::OfTime(_) => orders!(
-                    "orders_of_time",
-                    "orders.order_time >= $7 and (orders.order_time, orders.id) < ($8, $9)",
-                    "orders.order_time desc, orders.id desc"
-                ),
                 OrderRange::All(_) => {
                     orders!("orders", "orders.id >= $7 and orders.id < $8", "orders.id desc")
                 }
@@ -110,10 +107,6 @@ impl Reading for Postgres {
             match range {
                 OrderRange::OfHero(id, ids) => ask.bind(id.get()).bind(ids.from).bind(ids.before),
                 OrderRange::OfMeal(id, ids) => ask.bind(id.get()).bind(ids.from).bind(ids.before),
-                OrderRange::OfTime(times) => ask
-                    .bind(OffsetDateTime::from(times.from))
-                    .bind(OffsetDateTime::from(times.before.0))
-                    .bind(times.before.1),
                 OrderRange::All(ids) => ask.bind(ids.from).bind(ids.before),
             }
         });
@@ -297,14 +290,11 @@ impl Reading for Postgres {
 }
 
 impl Postgres {
-    /// The order time of the order at the cursor or, if it was forgotten, of the next one.
-    async fn order_time_from(&self, cursor: PageCursor) -> Result<Option<Timestamp>> {
-        let rows = self.read(|| {
-            sqlx::query(
-                "/* order_time */ select order_time from orders where id >= $1 order by id limit 1",
-            )
-            .bind(cursor.get())
-        });
-        only(&rows.await?, |row| time(row, "order_time"))
+    /// Returns the smallest id of an order that was placed at this time or later, as if ids and times
+    /// rose together.
+    async fn first_since(&self, time: Timestamp) -> Result<i64> {
+        let time = OffsetDateTime::from(time);
+        let rows = self.read(|| sqlx::query(first_since!("$1")).bind(time));
+        Ok(only(&rows.await?, |row| get(row, "low"))?.unwrap_or(1))
     }
 }

@@ -10,9 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use galley_protocol::frame::{Page, Totals};
-use galley_protocol::{
-    HeroId, ListOrders, OfHero, OrderId, OrderView, PageCursor, ResumeCursor, Timestamp,
-};
+use galley_protocol::{HeroId, ListOrders, OfHero, OrderId, OrderView, ResumeCursor, Timestamp};
 
 use super::Sqlite;
 use super::rows::changed;
@@ -23,9 +21,9 @@ use crate::cursor_keys::CursorKeys;
 use crate::requests::ViewedOrder;
 use crate::row_values::{
     get, limit, names_joined, one_order, only, order_columns, order_view, order_view_columns,
-    parse, time, viewed_order,
+    parse, viewed_order,
 };
-use crate::searching::{OrderRange, SEARCHED, page};
+use crate::searching::{OrderRange, SEARCHED, first_since, no_later, no_sooner, page};
 use crate::snapshot::{Snapshot, SnapshotRequest};
 use crate::{Reading, Result, StoreError};
 
@@ -69,11 +67,16 @@ impl Reading for Sqlite {
     }
 
     async fn orders(&self, filter: &OfHero<ListOrders>) -> Result<Page<OrderView>> {
-        let reached = match OrderRange::cursor_by_time(filter) {
-            Some(cursor) => self.order_time_from(cursor).await?,
-            None => None,
-        };
-        let range = OrderRange::of(filter, self.low_watermark.get(), reached);
+        let command = &filter.command;
+        let mut range = OrderRange::of(filter, self.low_watermark.get());
+        if let OrderRange::All(ids) = &mut range {
+            if let Some(from) = command.from {
+                ids.from = ids.from.max(self.first_since(no_later(from)).await?);
+            }
+            if let Some(to) = command.to {
+                ids.before = ids.before.min(self.first_since(no_sooner(to)).await?);
+            }
+        }
         let (list, end) = match range {
             OrderRange::OfHero(..) => orders!(
                 "orders_of_hero",
@@ -87,18 +90,12 @@ impl Reading for Sqlite {
                  where orders.meal_id = ?7 and orders.id >= ?8 and orders.id < ?9",
                 "orders.id desc"
             ),
-            OrderRange::OfTime(_) => orders!(
-                "orders_of_time",
-                "indexed by orders_by_time
-                 where orders.order_time >= ?7 and (orders.order_time, orders.id) < (?8, ?9)",
-                "orders.order_time desc, orders.id desc"
-            ),
             OrderRange::All(_) => {
                 orders!("orders", "where orders.id >= ?7 and orders.id < ?8", "orders.id desc")
             }
         };
-        let limit = filter.command.limit;
-        let bind = |sql| bind(sqlx::query(sql), &filter.command, range);
+        let limit = command.limit;
+        let bind = |sql| bind(sqlx::query(sql), command, range);
         let (rows, searched_to) = self.search(bind(list), limit, bind(end)).await?;
         let matching = rows.iter().map(order_view).collect::<Result<Vec<_>>>()?;
         Ok(page(matching, limit, |view| view.order.id.get(), searched_to))
@@ -267,20 +264,16 @@ fn bind<'q>(ask: SqliteQuery<'q>, command: &ListOrders, range: OrderRange) -> Sq
     match range {
         OrderRange::OfHero(id, ids) => ask.bind(id.get()).bind(ids.from).bind(ids.before),
         OrderRange::OfMeal(id, ids) => ask.bind(id.get()).bind(ids.from).bind(ids.before),
-        OrderRange::OfTime(times) => {
-            ask.bind(times.from.millis()).bind(times.before.0.millis()).bind(times.before.1)
-        }
         OrderRange::All(ids) => ask.bind(ids.from).bind(ids.before),
     }
 }
 
 impl Sqlite {
-    /// The order time of the order at the cursor or, if it was forgotten, of the next one.
-    async fn order_time_from(&self, cursor: PageCursor) -> Result<Option<Timestamp>> {
-        let ask = sqlx::query(
-            "/* order_time */ select order_time from orders where id >= ?1 order by id limit 1",
-        );
-        only(&self.read(ask.bind(cursor.get())).await?, |row| time(row, "order_time"))
+    /// Returns the smallest id of an order that was placed at this time or later, as if ids and times
+    /// rose together.
+    async fn first_since(&self, time: Timestamp) -> Result<i64> {
+        let rows = self.read(sqlx::query(first_since!("?1")).bind(time.millis())).await?;
+        Ok(only(&rows, |row| get(row, "low"))?.unwrap_or(1))
     }
 
     /// The cursor of reads that begin from now on.

@@ -1,0 +1,2 @@
+-- Lists by time find their ids by halves; the index cost each order a tenth more.
+drop index if exists orders_by_time;

@@ -20,7 +20,7 @@ const REFUSALS: RateLimit = RateLimit::each_second(200, 20_000);
 const REFUSALS_AT_ONCE: RateLimit = RateLimit::each_second(2_000, 1_000);
 /// The sockets and event streams that a hero opens at once after an idle time, at least, and as a
 /// multiple of those that it may hold; a tenth of them each second.
-const OPENED: (usize, usize) = (1_000, 4);
+const OPENED: (usize, usize) = (256, 4);
 /// Without authentication anybody may read as any hero, and a proxy may be the address of many.
 const WITHOUT_TOKENS: usize = 16;
 
@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn a_hero_opens_many_sockets_at_once_and_then_a_tenth_each_second() {
         let writes = "unlimited".parse().expect("a rate");
-        for (most_sockets, burst) in [(64, 1_000), (10_000, 40_000)] {
+        for (most_sockets, burst) in [(64, 256), (10_000, 40_000)] {
             let limits =
                 CallerLimits::new((RateLimit::UNLIMITED, writes), most_sockets, 1, 1, true);
             let hero = |id| CallerKey::Hero(HeroId::new(id).expect("an id"));

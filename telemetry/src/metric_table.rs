@@ -180,7 +180,7 @@ metrics! {
         "Times that a client came upon a limit, by limit; docs/security.md lists them."
     Gateway Counter FRAMES_REFUSED "galley_frames_refused_total" {"problem": []}
         "Frames of clients that were no commands or came too fast, by type of problem."
-    Gateway Counter REFUSALS "galley_refusals_total" {"cause": ["foreign-origin" "foreign-host" "no-token" "bad-signature" "bad-algorithm" "bad-claims" "expired-token" "early-token" "hero-gone" "not-staff" "auth-timeout" "too-many-unproven"]}
+    Gateway Counter REFUSALS "galley_refusals_total" {"cause": ["foreign-origin" "foreign-host" "no-token" "bad-signature" "bad-algorithm" "bad-claims" "expired-token" "early-token" "hero-gone" "signed-out" "long-lived-token" "unknown-key" "not-staff" "auth-timeout" "too-many-unproven"]}
         "Callers turned away, by cause."
     // --- Processes
     Both Gauge BUILD_INFO "galley_build_info" {"version": []}

@@ -197,12 +197,12 @@ async fn a_provider_that_is_away_lets_nobody_in_and_turns_nobody_out() {
     ] {
         let before = server.requests();
         server.say(answer, &body);
-        stack.gateways[0].program.signal(Signal::Hangup);
+        stack.gateways[0].program.signal(Signal::HUP);
         until("a read", async || (server.requests() > before).then_some(())).await;
         assert_eq!(status(&gateway, tokens.token("RS256")).await, 200, "the known keys stay");
     }
     server.go_away();
-    stack.gateways[0].program.signal(Signal::Hangup);
+    stack.gateways[0].program.signal(Signal::HUP);
     let unknown = async || (status(&gateway, tokens.token("ES256")).await == 503).then_some(());
     until("a token that cannot be judged", unknown).await;
     socket.say(&json!({"type": "auth", "id": 1, "token": tokens.token("ES256")}).to_string()).await;

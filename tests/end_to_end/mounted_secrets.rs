@@ -103,7 +103,7 @@ async fn two_secrets_check_and_the_first_signs() {
         assert_eq!(status(&stack, &signed_token::sign(NEXT, &wrong)).await, 401, "{wrong}");
     }
     file(folder.path(), "secret", NEXT);
-    stack.gateways[0].program.signal(Signal::Hangup);
+    stack.gateways[0].program.signal(Signal::HUP);
     until("an end of the earlier secret", async || {
         (status(&stack, &of(signed_token::SECRET)).await == 401).then_some(())
     })
@@ -136,7 +136,7 @@ async fn a_hangup_reads_the_secret_of_tokens_again_and_nobody_is_cut_off(
     assert_eq!(status(&stack.staff()).await, 401);
     file(folder.path(), "secret", "too short");
     stack.gateways[0].program.signal(Signal::HUP);
-    stack.gateways[0].program.line("the secret of tokens stays as it was").await;
+    stack.gateways[0].program.line("the secrets of tokens stay as they were").await;
     assert_eq!(status(&next).await, 200);
     let reply = socket.reply(json!({"type": "place", "meal_id": meal})).await;
     socket.until_status(id(&reply["order"]), "COMPLETED").await;

@@ -1,7 +1,7 @@
-//! The permissions of every documented route.
+//! The permissions of every documented route and frame.
 
-use galley_tests::json::id;
-use galley_tests::{StackBuilder, TestClient, TestStack};
+use galley_tests::json::{id, text};
+use galley_tests::{StackBuilder, TestClient, TestStack, signed_token};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -17,6 +17,7 @@ const GUARDED: [(&str, &str, [u16; 3]); 22] = [
     ("delete", "/heroes/{id}", [403, 403, 409]),
     ("get", "/heroes/{id}/events", [404, 200, 200]),
     ("get", "/heroes/{id}/orders", [404, 200, 200]),
+    ("post", "/heroes/{id}/sign-out", [404, 204, 204]),
     ("get", "/meals", [200, 200, 200]),
     ("post", "/meals", [403, 403, 201]),
     ("get", "/meals/{id}", [200, 200, 200]),
@@ -43,6 +44,19 @@ const OPEN: [&str; 10] = [
     "/",
     "/problems/forbidden",
     "/docs/index.css",
+];
+
+/// The status of each frame for another hero, for the owner of the order, and for staff.
+const FRAMES: [(&str, [u16; 3]); 9] = [
+    ("place", [202, 202, 403]),
+    ("get", [404, 200, 200]),
+    ("orders", [200, 200, 200]),
+    ("menu", [200, 200, 200]),
+    ("watch", [403, 403, 200]),
+    ("ping", [200, 200, 200]),
+    ("delete", [404, 409, 409]),
+    ("cancel", [404, 200, 200]),
+    ("auth", [200, 200, 200]),
 ];
 
 /// A hero with an order of a meal, not shared with other tests.
@@ -159,6 +173,61 @@ async fn every_route_lets_in_those_whom_it_should(stack: StackBuilder) {
         let answer = ask(&staff, &scene, method, path, operation).await;
         assert_eq!(answer.status, by_staff, "{method} {path} by staff: {}", answer.text);
     }
+}
+
+on_both_deployments!(every_frame_is_answered_for_those_whom_it_should);
+async fn every_frame_is_answered_for_those_whom_it_should(stack: StackBuilder) {
+    let stack = stack.with_tokens().delay("1h").start().await;
+    let staff = stack.staff();
+    let other = staff.create_hero("Other", &[]).await;
+    let document = stack.client().get("/asyncapi.json").await.is(200);
+    let messages = document["components"]["messages"].as_object().expect("messages");
+    let commands = messages.values().filter_map(|message| {
+        let kind = &message["payload"]["properties"]["type"];
+        let is_command = message["payload"]["properties"]["id"].is_object();
+        kind["const"].as_str().or(kind["enum"][0].as_str()).filter(|_| is_command)
+    });
+    for command in commands.filter(|kind| !["reply", "error", "pong", "help"].contains(kind)) {
+        assert!(FRAMES.iter().any(|(known, _)| *known == command), "{command} is not in the table");
+    }
+    for (kind, statuses) in FRAMES {
+        let scene = OwnOrder::set(&staff).await;
+        let callers =
+            [(other, stack.hero(other)), (scene.hero, stack.hero(scene.hero)), (0, stack.staff())];
+        for ((hero, caller), status) in callers.into_iter().zip(statuses) {
+            let token =
+                if hero == 0 { signed_token::staff(60) } else { signed_token::hero(hero, 60) };
+            let scene = if hero == 0 { OwnOrder::set(&staff).await } else { OwnOrder { ..scene } };
+            let frame = json!({
+                "type": kind, "id": 1, "order_id": scene.order, "meal_id": scene.meal, "token": token,
+            });
+            let mut socket = caller.connect_with("").await;
+            socket.say(&only_needed(frame).to_string()).await;
+            let answered = |answer: &Value| answer["id"] == json!(1);
+            let answer = socket.until("an answer", answered).await;
+            let said = match text(&answer, "type") {
+                "error" => answer["problem"]["status"].as_u64().expect("a status"),
+                _ if kind == "place" => 202,
+                _ => 200,
+            };
+            assert_eq!(said, u64::from(status), "{kind} by {hero}: {answer}");
+        }
+    }
+}
+
+/// Leaves out the fields that this frame does not have.
+fn only_needed(mut frame: Value) -> Value {
+    let fields: &[&str] = match text(&frame, "type") {
+        "place" => &["meal_id"],
+        "get" | "delete" | "cancel" => &["order_id"],
+        "auth" => &["token"],
+        _ => &[],
+    };
+    let object = frame.as_object_mut().expect("a frame");
+    object.retain(|name, _| {
+        matches!(name.as_str(), "type" | "id") || fields.contains(&name.as_str())
+    });
+    frame
 }
 
 on_both_deployments!(heroes_see_themselves_and_the_menu);

@@ -14,3 +14,12 @@ pub struct Claims {
     /// Expiry, in seconds since the epoch.
     pub expires: u64,
 }
+
+#[cfg(test)]
+impl Claims {
+    /// The claims of a hero's token with this life, in seconds since the epoch.
+    pub fn between(issued: u64, expires: u64) -> Self {
+        let who = Who::Hero(galley_protocol::HeroId::FIRST);
+        Self { who, subject: 0, issued: Some(issued), expires }
+    }
+}

@@ -437,7 +437,7 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
 
     use super::{Delivery, Missed, Notice, Out, Outbox};
-    use crate::auth::LEEWAY;
+    use crate::auth::{Claims, LEEWAY};
     use crate::framing::PING;
     use crate::hub::safe_cursor::SafeCursor;
     use crate::versions::{Source, VersionSeen, Versions};
@@ -604,12 +604,12 @@ mod tests {
         let outbox = Outbox::new(10);
         let wakes = || outbox.lock().is_any();
         let end = 1_000 + LEEWAY;
-        outbox.good_until(1_000);
+        outbox.take_token(Claims::between(1, 1_000));
         outbox.expire(end - 60);
         assert!(wakes());
         assert_eq!(outbox.try_next(), Some(Out::Expiring));
         assert!(!wakes() && outbox.try_next().is_none());
-        outbox.good_until(2_000);
+        outbox.take_token(Claims::between(1, 2_000));
         outbox.expire(end);
         assert_eq!(outbox.try_next(), None);
         outbox.expire(end + 999);

@@ -14,8 +14,8 @@ use galley_protocol::{
 use galley_store::{
     CancelVerdict, Census, ChangeError, Changes, ChangesOfAll, ChangesRequest, Claim, ClaimFrom,
     Claimed, Creation, CursorKeys, DeleteVerdict, IdRange, Incarnations, ListPage, MAX_ADOPTIONS,
-    Menu, PlaceVerdict, Placing, Reading, Result, Snapshot, SnapshotRequest, States, StoreError,
-    Upkeep, ViewedOrder, Work,
+    Menu, PlaceVerdict, Placing, Reading, Result, SignOut, SigningOut, Snapshot, SnapshotRequest,
+    States, StoreError, Upkeep, ViewedOrder, Work,
 };
 use tokio::sync::watch;
 
@@ -421,6 +421,16 @@ impl Reading for Shelf {
     }
     async fn read_cursor(&self, _: &str) -> ResumeCursor {
         unimplemented!("no worker asks for it")
+    }
+}
+
+#[async_trait]
+impl SigningOut for Shelf {
+    async fn sign_out(&self, _: HeroId) -> Result<Option<SignOut>> {
+        unimplemented!("a worker does not ask this")
+    }
+    async fn sign_outs(&self, _: Duration) -> Result<Vec<SignOut>> {
+        unimplemented!("a worker does not ask this")
     }
 }
 

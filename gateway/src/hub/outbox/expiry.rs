@@ -1,6 +1,6 @@
 //! The two deadlines of one peer: the expiry of its token, and the greatest age of its socket.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use galley_protocol::jwt::Who;
@@ -10,15 +10,17 @@ use crate::auth::{Claims, LEEWAY};
 /// The time before the expiry of a token at which it is announced.
 const ANNOUNCED: Duration = Duration::from_mins(1);
 const NEVER: u64 = u64::MAX;
+/// No token, or none of a hero.
+const NONE: u32 = u32::MAX;
 
 /// The two deadlines of a peer. Needs no lock.
 #[derive(Debug)]
 #[repr(C)]
 pub struct Expiry {
-    /// The expiry of the peer's token, in seconds since the epoch.
-    expires: AtomicU64,
+    /// The expiry of the peer's token, in seconds since the epoch; the last ones are in 2106.
+    expires: AtomicU32,
     /// The begin of its life, in seconds since the epoch, if it is a hero's.
-    issued: AtomicU64,
+    issued: AtomicU32,
     /// The age at which the peer is asked to reconnect, in milliseconds.
     retires_ms: AtomicU64,
 }
@@ -26,8 +28,8 @@ pub struct Expiry {
 impl Expiry {
     pub fn never() -> Self {
         Self {
-            expires: AtomicU64::new(NEVER),
-            issued: AtomicU64::new(NEVER),
+            expires: AtomicU32::new(NONE),
+            issued: AtomicU32::new(NONE),
             retires_ms: AtomicU64::new(NEVER),
         }
     }
@@ -49,30 +51,39 @@ impl Expiry {
     /// sign-out; tokens of staff are not ended by one.
     pub fn set_token(&self, claims: Claims) {
         let issued = match claims.who {
-            Who::Hero(_) => claims.issued.unwrap_or(0),
-            Who::Staff => NEVER,
+            Who::Hero(_) => short(claims.issued.unwrap_or(0)),
+            Who::Staff => NONE,
         };
         self.issued.store(issued, Ordering::Relaxed);
-        self.expires.store(claims.expires, Ordering::Relaxed);
+        self.expires.store(short(claims.expires), Ordering::Relaxed);
     }
 
     /// Ends the token if it was issued in this second or before.
     pub fn end_token(&self, second: u64) {
-        if self.issued.load(Ordering::Relaxed) <= second {
+        if self.issued.load(Ordering::Relaxed) <= short(second) {
             self.expires.store(0, Ordering::Relaxed);
         }
     }
 
     /// Returns the time for which the token is still accepted: until its expiry plus [`LEEWAY`].
     pub fn token_left(&self, now: u64) -> Duration {
-        let end = self.expires.load(Ordering::Relaxed).saturating_add(LEEWAY);
-        Duration::from_secs(end.saturating_sub(now))
+        match self.expires.load(Ordering::Relaxed) {
+            NONE => Duration::MAX,
+            expires => {
+                let end = u64::from(expires).saturating_add(LEEWAY);
+                Duration::from_secs(end.saturating_sub(now))
+            }
+        }
     }
 
     /// Returns true if the expiry of the token is to be announced.
     pub fn is_near(&self, now: u64) -> bool {
         self.token_left(now) <= ANNOUNCED
     }
+}
+
+fn short(second: u64) -> u32 {
+    u32::try_from(second).unwrap_or(NONE).min(NONE - 1)
 }
 
 /// The state of the notice about the expiry of a token.
@@ -126,19 +137,37 @@ impl TokenNotice {
 mod tests {
     use std::time::Duration;
 
+    use galley_protocol::jwt::Who;
+
     use super::{Expiry, LEEWAY, TokenNotice};
+    use crate::auth::Claims;
 
     #[test]
     fn the_end_of_a_token_is_near_a_minute_ahead() {
         let expiry = Expiry::never();
         assert!(!expiry.is_near(u64::MAX / 2), "a peer without a token");
         let end = 1_000 + LEEWAY;
-        expiry.set_token(1_000);
+        expiry.set_token(Claims::between(1, 1_000));
         assert!(!expiry.is_near(end - 61) && expiry.is_near(end - 60));
         assert_eq!(expiry.token_left(end - 60), Duration::from_mins(1));
         assert_eq!(expiry.token_left(end + 1), Duration::ZERO);
-        expiry.set_token(2_000);
+        expiry.set_token(Claims::between(1, 2_000));
         assert!(!expiry.is_near(end), "a later token takes its place");
+    }
+
+    #[test]
+    fn a_sign_out_ends_tokens_from_before() {
+        let expiry = Expiry::never();
+        expiry.end_token(u64::MAX - 1);
+        assert!(!expiry.is_near(u64::MAX / 2), "there was no token");
+        expiry.set_token(Claims::between(100, 1_000));
+        expiry.end_token(99);
+        assert!(!expiry.token_left(100).is_zero());
+        expiry.end_token(100);
+        assert!(expiry.token_left(100).is_zero());
+        expiry.set_token(Claims { who: Who::Staff, ..Claims::between(100, 1_000) });
+        expiry.end_token(100);
+        assert!(!expiry.token_left(100).is_zero(), "one of staff stays");
     }
 
     #[test]

@@ -109,8 +109,8 @@ impl LocalState {
     fn beat(&self, published: Option<ResumeCursor>, leaves: bool) {
         let report = self.report.now();
         let mut listeners = self.listeners();
-        let (publisher, number) = (self.publisher, listeners.published);
-        let beat = Heartbeat { publisher, number, published, leaves, report };
+        let number = listeners.published;
+        let beat = Heartbeat { publisher: self.publisher, number, published, leaves, report };
         listeners.put(size_of::<Heartbeat>(), &BusMessage::Heartbeat(beat));
     }
 

@@ -70,7 +70,9 @@ impl RevocationReader {
         self.state.revoked.remove(before.difference(&deleted).copied());
         dismiss(&self.state, deleted);
         // Again although they are known: a socket may have been opened while one was noted.
-        sign_outs.into_iter().for_each(|one| sign_out(&self.state, one));
+        for one in sign_outs {
+            sign_out(&self.state, one);
+        }
         self.read = Some(now);
         if within.is_none() {
             self.state.revoked.forget_before(jwt::now().saturating_sub(longest.as_secs()));

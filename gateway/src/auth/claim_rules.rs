@@ -107,10 +107,8 @@ impl ClaimRules {
 
     /// Returns the owner of the token. Staff that is also a hero is staff.
     fn who(&self, claims: &Map<String, Value>) -> Option<Who> {
-        let roles = match self.role.find(claims)? {
-            Value::Array(roles) => roles.as_slice(),
-            role => std::slice::from_ref(role),
-        };
+        let role = self.role.find(claims)?;
+        let roles = role.as_array().map_or(std::slice::from_ref(role), Vec::as_slice);
         let has = |role| roles.iter().any(|given| given.as_str() == Some(role));
         if has(STAFF) {
             return Some(Who::Staff);

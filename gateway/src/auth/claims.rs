@@ -18,6 +18,7 @@ pub struct Claims {
 #[cfg(test)]
 impl Claims {
     /// The claims of a hero's token with this life, in seconds since the epoch.
+    #[must_use]
     pub fn between(issued: u64, expires: u64) -> Self {
         let who = Who::Hero(galley_protocol::HeroId::FIRST);
         Self { who, subject: 0, issued: Some(issued), expires }

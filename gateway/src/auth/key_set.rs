@@ -65,16 +65,17 @@ impl KeySet {
 
 impl PublicKey {
     fn of(jwk: &Jwk) -> Option<Self> {
+        let of = |curve: &EllipticCurve, wanted, algorithm| (*curve == wanted).then_some(algorithm);
         let algorithm = match &jwk.algorithm {
-            AlgorithmParameters::RSA(_) => Algorithm::RS256,
-            AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => {
-                Algorithm::ES256
+            AlgorithmParameters::RSA(_) => Some(Algorithm::RS256),
+            AlgorithmParameters::EllipticCurve(key) => {
+                of(&key.curve, EllipticCurve::P256, Algorithm::ES256)
             }
-            AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => {
-                Algorithm::EdDSA
+            AlgorithmParameters::OctetKeyPair(key) => {
+                of(&key.curve, EllipticCurve::Ed25519, Algorithm::EdDSA)
             }
-            _ => return None,
-        };
+            AlgorithmParameters::OctetKey(_) | AlgorithmParameters::Other(_) | _ => None,
+        }?;
         let common = &jwk.common;
         let signs =
             common.public_key_use.as_ref().is_none_or(|r#use| *r#use == PublicKeyUse::Signature);

@@ -17,7 +17,7 @@ pub struct TokenConfig {
     #[expect(missing_docs, reason = "a doc comment here would replace the program's in its help")]
     pub secret: SecretArguments,
 
-    /// The public keys of an identity provider (JWK set) that check RS256, ES256 and EdDSA tokens: a
+    /// The public keys of an identity provider (JWK set) that check RS256, ES256 and `EdDSA` tokens: a
     /// file, or an `https://` address. Read again every 10 minutes, at SIGHUP, and when a token
     /// names an unknown key. Needs `GALLEY_JWT_ISSUER`
     #[arg(long, env = "GALLEY_JWT_JWKS", value_name = "PLACE")]

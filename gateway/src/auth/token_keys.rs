@@ -54,7 +54,7 @@ impl TokenKeys {
     /// Keys without public ones until the first read of the source, if there is one.
     #[must_use]
     pub fn new(secrets: Option<&Secrets>, source: Option<KeySetSource>) -> Self {
-        let secrets = secrets.map(|secrets| keys(secrets)).unwrap_or_default();
+        let secrets = secrets.map(keys).unwrap_or_default();
         Self {
             secrets: RwLock::new(secrets),
             source,
@@ -139,9 +139,8 @@ impl TokenKeys {
         };
         match found {
             Some(true) => Found::Right,
-            Some(false) => Found::Wrong,
             None if self.source.is_some() => Found::Nothing,
-            None => Found::Wrong,
+            Some(false) | None => Found::Wrong,
         }
     }
 }

@@ -144,10 +144,8 @@ fn text<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
 /// Parses a part of a token. A repeated name, known or not, makes it invalid (RFC 7519 section 4).
 fn read(part: &str) -> Option<Map<String, Value>> {
     let text = URL_SAFE_NO_PAD.decode(part).ok()?;
-    match Strict::read(&text).ok()?.into_value()? {
-        Value::Object(object) => Some(object),
-        _ => None,
-    }
+    let value = Strict::read(&text).ok()?.into_value()?;
+    serde_json::from_value(value).ok()
 }
 
 #[cfg(test)]

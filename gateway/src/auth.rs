@@ -10,6 +10,7 @@ mod key_set;
 mod key_set_source;
 mod revoked_heroes;
 mod ring_verifier;
+mod staff_names;
 mod token_config;
 mod token_keys;
 mod token_rejection;

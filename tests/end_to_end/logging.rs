@@ -7,9 +7,13 @@ use std::time::Instant;
 
 use futures_util::future::join_all;
 use galley_tests::command_output::run;
+use galley_tests::json::id;
 use galley_tests::program::{Signal, command, path_of};
-use galley_tests::{RedisServer, TestClient, TestProgram, TestStack, port, test_database, until};
-use serde_json::Value;
+use galley_tests::{
+    RedisServer, StackBuilder, TestClient, TestProgram, TestStack, port, signed_token,
+    test_database, until,
+};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// A `galley` with a standard error that the test controls; killed when dropped.
@@ -50,6 +54,47 @@ impl Drop for GalleyProcess {
     fn drop(&mut self) {
         let _ = self.child.kill().and_then(|()| self.child.wait());
     }
+}
+
+on_both_deployments!(every_change_by_staff_is_logged_with_its_name);
+async fn every_change_by_staff_is_logged_with_its_name(stack: StackBuilder) {
+    let stack = stack.with_tokens().delay("1h").start().await;
+    let exp = signed_token::now() + 600;
+    let of = |sub: &str| {
+        let claims = json!({"role": "staff", "sub": sub, "exp": exp});
+        stack.client().with_token(&signed_token::sign(signed_token::SECRET, &claims))
+    };
+    let (ada, eve) = (of("ada"), of("eve\u{1b}[2J"));
+    let (hero, meal) = ada.create_hero_and_meal().await;
+    let order = id(&stack.hero(hero).place(hero, meal).await);
+    ada.get("/orders").await.is(200);
+    eve.patch(&format!("/heroes/{hero}"), &json!({"planet": "Mars"})).await.is(200);
+    eve.patch("/heroes/999", &json!({"planet": "Mars"})).await.problem(404, "hero-not-found");
+    ada.connect_with("").await.reply(json!({"type": "cancel", "order_id": order})).await;
+    let lines = async || {
+        let log = stack.gateways[0].program.log();
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let staff = lines.filter(|line| line["message"] == "staff changed something");
+        let staff: Vec<Value> = staff.collect();
+        (staff.len() >= 4).then_some(staff)
+    };
+    let lines = until("four changes", lines).await;
+    let told: Vec<_> = lines
+        .iter()
+        .map(|line| {
+            (line["subject"].as_str(), line["change"].as_str(), line["span"]["path"].as_str())
+        })
+        .collect();
+    let (path, cancel) = (format!("/heroes/{hero}"), format!("cancel order {order}"));
+    assert_eq!(
+        told[..3],
+        [
+            (Some("ada"), Some("201"), Some("/heroes")),
+            (Some("ada"), Some("201"), Some("/meals")),
+            (Some("eve·[2J"), Some("200"), Some(&*path)),
+        ]
+    );
+    assert_eq!((told[3].0, told[3].1, told.len()), (Some("ada"), Some(&*cancel), 4));
 }
 
 fn is_json(line: &str) -> bool {

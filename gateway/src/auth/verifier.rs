@@ -16,6 +16,7 @@ use serde_json::{Map, Value};
 
 use super::claim_rules::ClaimRules;
 use super::ring_verifier::install_token_cryptography;
+use super::staff_names::StaffNames;
 use super::token_keys::{Found, TokenKeys};
 use super::{Claims, RevokedHeroes, TokenRejection};
 
@@ -35,6 +36,7 @@ pub struct Verifier {
     keys: Arc<TokenKeys>,
     rules: Arc<ClaimRules>,
     revoked: RevokedHeroes,
+    staff: Arc<StaffNames>,
 }
 
 impl Verifier {
@@ -42,7 +44,12 @@ impl Verifier {
     #[must_use]
     pub fn new(keys: Arc<TokenKeys>, rules: ClaimRules) -> Self {
         install_token_cryptography();
-        Self { keys, rules: Arc::new(rules), revoked: RevokedHeroes::default() }
+        Self {
+            keys,
+            rules: Arc::new(rules),
+            revoked: RevokedHeroes::default(),
+            staff: Arc::default(),
+        }
     }
 
     /// Also refuses the tokens of these heroes.
@@ -60,6 +67,12 @@ impl Verifier {
     #[must_use]
     pub fn keys(&self) -> &Arc<TokenKeys> {
         &self.keys
+    }
+
+    /// Returns the name of a member of staff for the log.
+    #[must_use]
+    pub fn name_of_staff(&self, subject: u64) -> Arc<str> {
+        self.staff.name(subject)
     }
 
     /// Returns the description of tokens that are taken, for callers with another one.
@@ -116,7 +129,11 @@ impl Verifier {
             return Err(TokenRejection::Algorithm);
         }
         let payload = read(payload).ok_or(TokenRejection::Claims)?;
-        self.rules.judge(&payload, now)
+        let claims = self.rules.judge(&payload, now)?;
+        if claims.who == Who::Staff {
+            self.staff.note(claims.subject, text(&payload, "sub"));
+        }
+        Ok(claims)
     }
 }
 

@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use galley_protocol::{Problem, ProblemType};
+use tracing::info;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::refusal::NO_TOKEN;
@@ -84,7 +85,7 @@ pub fn unauthorized(state: &AppState, refused: Option<TokenRejection>) -> Proble
 async fn ask(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let caller = identify(&state, request.headers()).await;
     let caller = caller.and_then(|caller| charge(&state, caller, request.method()));
-    admit(caller, request, next).await
+    admit(&state, caller, request, next).await
 }
 
 async fn ask_for_staff(State(state): State<AppState>, request: Request, next: Next) -> Response {
@@ -95,7 +96,7 @@ async fn ask_for_staff(State(state): State<AppState>, request: Request, next: Ne
         state.refusals.count(Cause::NotStaff);
         Err(Problem::new(ProblemType::Forbidden).with_detail("only staff may do this"))
     });
-    admit(caller, request, next).await
+    admit(&state, caller, request, next).await
 }
 
 /// Charges a request of a hero that changes something as a command, like a frame on its sockets.
@@ -108,13 +109,23 @@ fn charge(state: &AppState, caller: Caller, method: &Method) -> Result<Caller, P
     }
 }
 
-async fn admit(caller: Result<Caller, Problem>, mut request: Request, next: Next) -> Response {
+async fn admit(
+    state: &AppState,
+    caller: Result<Caller, Problem>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     match caller {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
+            let changes = !request.method().is_safe();
             let mut response = next.run(request).await;
-            // Long answers are counted for their caller.
             if let Some(key) = caller.token_key() {
+                if changes && response.status().is_success() {
+                    // The span of the request says what was changed.
+                    tell_of_staff(state, key, response.status().as_str());
+                }
+                // Long answers are counted for their caller.
                 response.extensions_mut().insert(key);
             }
             response
@@ -127,6 +138,13 @@ async fn admit(caller: Result<Caller, Problem>, mut request: Request, next: Next
             }
             response
         }
+    }
+}
+
+/// Logs a change if a member of staff made it.
+pub fn tell_of_staff(state: &AppState, key: CallerKey, change: &str) {
+    if let (CallerKey::Staff(subject), Some(verifier)) = (key, &state.verifier) {
+        info!(subject = &*verifier.name_of_staff(subject), change, "staff changed something");
     }
 }
 

@@ -13,6 +13,7 @@ use crate::hub::VersionSeen;
 use crate::limits::{CallerKey, ReadTurn};
 use crate::page_size::bounded;
 use crate::state::AppState;
+use crate::web::guard::tell_of_staff;
 
 /// The most meals in one answer to `menu`.
 const MENU_PAGE: usize = 100;
@@ -51,18 +52,22 @@ pub fn execute(
             };
             let placed = state.commands.place(OfHero { hero_id, command });
             placed
-                .map(|placed| {
+                .map(move |placed| {
+                    let placed =
+                        placed.inspect(|placed| tell(&state, key, "place", placed.order.id));
                     answer(id, placed.map(|Placed { order, replayed }| reply(order, replayed)))
                 })
                 .boxed()
         }
         Command::Cancel(command) => async move {
             let cancelled = state.commands.cancel(OfHero { hero_id, command }).await;
+            let cancelled = cancelled.inspect(|order| tell(&state, key, "cancel", order.id));
             answer(id, cancelled.map(|order| reply(order, false)))
         }
         .boxed(),
         Command::Delete(command) => async move {
             let deleted = state.commands.delete(OfHero { hero_id, command }).await;
+            let deleted = deleted.inspect(|gone| tell(&state, key, "delete", gone.order_id));
             let reply = |Deleted { order_id, .. }| Reply::Deleted { deleted: true, order_id };
             answer(id, deleted.map(reply))
         }
@@ -103,6 +108,13 @@ pub fn execute(
             let help = audience(hero_id).help();
             std::future::ready(answer(id, Ok(Reply::Help { help }))).boxed()
         }
+    }
+}
+
+/// Logs a change of an order if a member of staff made it.
+fn tell(state: &AppState, key: CallerKey, command: &str, order_id: OrderId) {
+    if matches!(key, CallerKey::Staff(_)) {
+        tell_of_staff(state, key, &format!("{command} order {order_id}"));
     }
 }
 

@@ -50,6 +50,7 @@ const views = {
   conflict: { address: "#/manage?kind=meals&id=3", prepare: conflict, leave: (page) => page.locator(".conflict button").first().click() },
   deleting: { address: "#/manage?id=2", prepare: (page) => page.locator("form .danger").click() },
   console: { address: "#/console?hero=1", prepare: say },
+  operations: { address: "#/operations" },
   shortcuts: { address: "#/console", prepare: (page) => page.locator("main").press("?") },
 };
 
@@ -87,9 +88,9 @@ test("empty, everything stands where it belongs", async (t) => {
   const wrong = [];
   const page = await pages.context.newPage();
   await page.goto("/#/order");
-  const { start: first, "new-hero": form, kitchen, heroes, meals, console } = views;
+  const { start: first, "new-hero": form, kitchen, heroes, meals, operations, console } = views;
   const entry = { address: "#/manage?kind=meals&id=new" };
-  await lookAt(page, wrong, "empty", { start: first, kitchen, heroes, meals, console: { ...console, address: "#/console" }, "new-meal": entry, "new-hero": { ...form, address: "#/order" } });
+  await lookAt(page, wrong, "empty", { start: first, kitchen, heroes, meals, operations, console: { ...console, address: "#/console" }, "new-meal": entry, "new-hero": { ...form, address: "#/order" } });
   await galley.ask("POST", "/heroes", { name: "Zoé", planet: "Earth" });
   await lookAt(page, wrong, "empty", { desk: views.desk });
   assert.deepEqual(wrong, []);
@@ -105,6 +106,7 @@ const arrivals = {
   "#/manage": ".entry",
   "#/manage?kind=meals&id=4": "form",
   "#/console?hero=1": "[data-direction]",
+  "#/operations": "[data-process]",
 };
 
 test("nothing jumps while a view is loaded, in whatever order its parts arrive", async (t) => {
@@ -116,7 +118,7 @@ test("nothing jumps while a view is loaded, in whatever order its parts arrive",
     const pages = await watched(browser, galley.url, { reducedMotion: "reduce", viewport: look(width).size, locale: "fr-FR" });
     const page = await pages.context.newPage();
     await watchShifts(page);
-    const parts = await heldBack(page, ["**/ws*", "**/heroes*", "**/meals*", "**/orders*"]);
+    const parts = await heldBack(page, ["**/ws*", "**/heroes*", "**/meals*", "**/orders*", "**/operations*"]);
     for (const [address, there] of Object.entries(arrivals)) {
       for (const order of [parts, parts.toReversed()]) {
         parts.forEach((part) => part.hold());

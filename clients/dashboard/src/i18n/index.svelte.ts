@@ -21,6 +21,7 @@ class I18n {
   readonly #number = $derived(new Intl.NumberFormat(this.language));
   readonly #price = $derived(new Intl.NumberFormat(this.language, { minimumFractionDigits: 2, maximumFractionDigits: 2 }));
   readonly #seconds = $derived(new Intl.NumberFormat(this.language, { maximumFractionDigits: 1, minimumFractionDigits: 1 }));
+  readonly #rate = $derived(new Intl.NumberFormat(this.language, { maximumFractionDigits: 2 }));
   readonly #clock = $derived(new Intl.DateTimeFormat(this.language, { timeStyle: "medium", hourCycle: "h23" }));
   readonly #moment = $derived(new Intl.DateTimeFormat(this.language, { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23" }));
 
@@ -33,6 +34,13 @@ class I18n {
   price = (value: number): string => this.#price.format(value);
   clock = (time: string | number): string => this.#clock.format(new Date(time));
   moment = (time: string | number): string => this.#moment.format(new Date(time));
+
+  /** A number per second. */
+  rate = (value: number): string => this.#rate.format(value);
+
+  /** A duration in whole seconds, or else in the largest units that matter. */
+  seconds = (milliseconds: number): string =>
+    milliseconds < 59_500 ? `${this.number(Math.round(Math.max(0, milliseconds) / 1_000))} s` : this.duration(milliseconds);
 
   /** A duration in the largest units that matter. */
   duration = (milliseconds: number): string => {

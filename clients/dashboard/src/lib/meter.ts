@@ -1,7 +1,7 @@
-// How many orders came and ended in each second, and how long they took: out of the times that orders carry. A second of which this page
-// cannot know is unknown, which is not zero.
+// How many orders came and ended in each second, and how long they took: out of the times that orders carry, and before this page listened
+// out of the history of the gateway. A second of which neither knows is unknown, which is not zero.
 
-import type { Order } from "galley-client";
+import type { HistorySecond, Order } from "galley-client";
 
 /** The seconds that are shown. */
 export const WINDOW = 120;
@@ -41,6 +41,8 @@ export class Meter {
   #heard: Known[] = [];
   /** Of which times all orders that were placed have been read. */
   #read: Known[] = [];
+  /** What the gateway knows of seconds in which this page did not listen. */
+  #past = new Map<number, HistorySecond>();
 
   /** From this moment on everything is heard. */
   listening(now: number): void {
@@ -64,6 +66,11 @@ export class Meter {
     if (last) this.#heard.unshift({ from: -Infinity, to: now });
   }
 
+  /** The history of the gateway. */
+  recall(history: readonly HistorySecond[]): void {
+    for (const second of history) this.#past.set(second.at, second);
+  }
+
   /** Takes in new states; each order and each end once. */
   add(orders: readonly Order[]): void {
     for (const order of orders) {
@@ -84,10 +91,15 @@ export class Meter {
     const last = Math.floor(now / 1_000) - 1;
     const first = last - WINDOW + 1;
     this.#forget(first);
-    const series: Series = { seconds: [], placed: [], ended: [], wait: [], total: [], worst: [] };
+    const series = empty();
     for (let second = first; second <= last; second++) {
       const counted = this.#seconds.get(second);
       const heard = covers(this.#heard, second);
+      const past = this.#past.get(second);
+      if (past && !heard) {
+        push(series, second, past);
+        continue;
+      }
       series.seconds.push(second);
       series.placed.push(heard || covers(this.#read, second) ? (counted?.placed ?? 0) : null);
       series.ended.push(heard ? (counted?.ended ?? 0) : null);
@@ -117,11 +129,32 @@ export class Meter {
 
   /** What has left the window, and is counted no more. */
   #forget(first: number): void {
-    for (const second of this.#seconds.keys()) if (second < first) this.#seconds.delete(second);
+    for (const those of [this.#seconds, this.#past]) for (const second of those.keys()) if (second < first) those.delete(second);
     const present = ({ to }: Known) => to >= first * 1_000;
     this.#heard = this.#heard.filter(present);
     this.#read = this.#read.filter(present);
   }
+}
+
+/** The history of a gateway: the seconds before its newest one, and nothing of those that it does not know. */
+export function seriesOf(history: readonly HistorySecond[], window: number): Series {
+  const known = new Map(history.map((second) => [second.at, second]));
+  const last = history.at(-1)?.at ?? 0;
+  const series = empty();
+  for (let second = last - window + 1; second <= last; second++) push(series, second, known.get(second));
+  return series;
+}
+
+const empty = (): Series => ({ seconds: [], placed: [], ended: [], wait: [], total: [], worst: [] });
+
+function push(series: Series, second: number, known: HistorySecond | undefined): void {
+  const inSeconds = (time: number | undefined) => (time === undefined ? null : time / 1_000);
+  series.seconds.push(second);
+  series.placed.push(known ? known.placed : null);
+  series.ended.push(known ? known.completed + known.cancelled : null);
+  series.wait.push(inSeconds(known?.wait_ms));
+  series.total.push(inSeconds(known?.total_ms));
+  series.worst.push(inSeconds(known?.total_p95_ms));
 }
 
 /** Whether the whole second lies in these stretches: a second in which one ends, and another has begun before, does. */

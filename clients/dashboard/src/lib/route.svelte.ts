@@ -2,7 +2,7 @@
 
 import { edits } from "./edits.svelte";
 
-export const views = ["order", "kitchen", "manage", "console"] as const;
+export const views = ["order", "kitchen", "manage", "console", "operations"] as const;
 export type View = (typeof views)[number];
 
 class Route {

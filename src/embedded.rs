@@ -13,7 +13,8 @@ use galley_bus::BusConfig;
 use galley_gateway::Gateway;
 use galley_launch::{
     CheckConfig, DatabaseConnections, Failure, InspectionConfig, LogConfig, Namespace, Patience,
-    RedisTlsArguments, WaitConfig, migrate, open_bus, open_store, schema, tell_start,
+    RedisTlsArguments, TraceArguments, WaitConfig, migrate, open_bus, open_store, schema,
+    tell_start,
 };
 use galley_store::Store;
 use galley_telemetry::MeteredProgram;
@@ -57,6 +58,8 @@ pub struct ServeArguments {
     #[command(flatten)]
     pub inspection: InspectionConfig,
     #[command(flatten)]
+    pub traces: TraceArguments,
+    #[command(flatten)]
     pub check: CheckConfig,
     #[command(flatten)]
     pub wait: WaitConfig,
@@ -67,7 +70,8 @@ pub struct ServeArguments {
 /// Serves until a signal.
 pub fn run(arguments: ServeArguments) -> ExitCode {
     let log = arguments.log.clone();
-    galley_launch::run(&log, async |stop| serve(arguments, stop).await)
+    let traces = arguments.traces.clone();
+    galley_launch::run(&log, async |stop| traces.around("galley", serve(arguments, stop)).await)
 }
 
 async fn serve(arguments: ServeArguments, stop: CancellationToken) -> Result<(), Failure> {

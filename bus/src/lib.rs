@@ -29,7 +29,7 @@ use async_trait::async_trait;
 use galley_protocol::finding::Finding;
 use galley_protocol::{
     GatewayReport, IncarnationId, OrderId, ProcessReport, PublisherId, RepairCauses, ResumeCursor,
-    Update, UpdateBatch, WorkerReport,
+    TraceContext, Update, UpdateBatch, WorkerReport,
 };
 use thiserror::Error;
 
@@ -76,7 +76,8 @@ pub enum BusConnectError {
 pub trait Bus: Send + Sync + 'static {
     /// Publishes updates and puts orders on the dispatch queue, in this order and in one pipeline.
     /// A worker therefore cannot publish the next state of an order before these updates are
-    /// published. In a cluster the two may go to different servers, with no order between them.
+    /// published. In a cluster the two may go to different servers, with no order between them. The
+    /// entry of an order carries the trace of its update.
     ///
     /// The messages of one process for one hero are received in the order in which the calls were
     /// first polled.
@@ -160,6 +161,8 @@ pub struct Entry {
     pub order_id: OrderId,
     /// The queue's own id of the entry.
     pub token: String,
+    /// The span that placed the order, if its trace is recorded.
+    pub trace: Option<Box<TraceContext>>,
 }
 
 /// The updates, as one gateway receives them.

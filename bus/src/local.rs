@@ -14,8 +14,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use galley_fail_points::{FailPoint, reach};
 use galley_protocol::{
-    GatewayReport, IncarnationId, OrderId, PublisherId, ResumeCursor, Update, UpdateBatch,
-    WorkerReport,
+    GatewayReport, IncarnationId, OrderId, PublisherId, ResumeCursor, TraceContext, Update,
+    UpdateBatch, WorkerReport,
 };
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -39,10 +39,13 @@ pub(crate) struct LocalBus {
     progress: PublishProgress,
 }
 
+/// An order that waits for a reader, with the span that placed it if its trace is recorded.
+type WaitingOrder = (OrderId, Option<Box<TraceContext>>);
+
 struct LocalState {
     publisher: PublisherId,
     report: OwnReport,
-    waiting: Mutex<VecDeque<OrderId>>,
+    waiting: Mutex<VecDeque<WaitingOrder>>,
     filled: Notify,
     listeners: Mutex<Listeners>,
 }
@@ -78,7 +81,7 @@ impl Listeners {
 }
 
 impl LocalState {
-    fn enqueue(&self, orders: impl IntoIterator<Item = OrderId>) {
+    fn enqueue(&self, orders: impl IntoIterator<Item = WaitingOrder>) {
         let mut waiting = self.waiting();
         for order in orders {
             if waiting.len() < QUEUE_BOUND {
@@ -114,7 +117,7 @@ impl LocalState {
         listeners.put(size_of::<Heartbeat>(), &BusMessage::Heartbeat(beat));
     }
 
-    fn waiting(&self) -> MutexGuard<'_, VecDeque<OrderId>> {
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<WaitingOrder>> {
         self.waiting.lock().expect("nothing panics while it holds this lock")
     }
 
@@ -127,7 +130,12 @@ impl LocalState {
 impl Bus for LocalBus {
     async fn publish(&self, updates: &[Update], orders: &[OrderId]) -> Result<(), BusError> {
         self.shared.publish(updates);
-        self.shared.enqueue(orders.iter().copied());
+        let is_traced = updates.iter().any(|update| update.trace.is_some());
+        let trace_of = |order: OrderId| {
+            let updates = if is_traced { updates } else { &[] };
+            updates.iter().find(|update| update.order_id == order)?.trace.clone()
+        };
+        self.shared.enqueue(orders.iter().map(|order| (*order, trace_of(*order))));
         Ok(())
     }
 
@@ -203,7 +211,7 @@ struct LocalQueue {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "at most the bound of the queue")]
-fn measure(waiting: &VecDeque<OrderId>) {
+fn measure(waiting: &VecDeque<WaitingOrder>) {
     let labels = [("state", "waiting"), ("stream", "in-process")];
     metrics::gauge!(galley_telemetry::QUEUE_ENTRIES, &labels).set(waiting.len() as f64);
 }
@@ -212,7 +220,7 @@ impl LocalQueue {
     fn take(&mut self, limit: usize) -> Vec<Entry> {
         let mut waiting = self.shared.waiting();
         let count = limit.min(waiting.len()).min(QUEUE_BOUND.saturating_sub(self.taken.len()));
-        let orders: Vec<OrderId> = waiting.drain(..count).collect();
+        let orders: Vec<WaitingOrder> = waiting.drain(..count).collect();
         measure(&waiting);
         // Many entries may share one notification: wakes the next reader.
         if !waiting.is_empty() {
@@ -221,10 +229,10 @@ impl LocalQueue {
         drop(waiting);
         orders
             .into_iter()
-            .map(|order_id| {
+            .map(|(order_id, trace)| {
                 self.next_token += 1;
                 self.taken.insert(self.next_token, order_id);
-                Entry { order_id, token: self.next_token.to_string() }
+                Entry { order_id, token: self.next_token.to_string(), trace }
             })
             .collect()
     }
@@ -258,8 +266,9 @@ impl Queue for LocalQueue {
 
 impl Drop for LocalQueue {
     fn drop(&mut self) {
-        // Other readers get the unsettled entries.
-        self.shared.enqueue(std::mem::take(&mut self.taken).into_values());
+        // Other readers get the unsettled entries, without their traces.
+        let unsettled = std::mem::take(&mut self.taken).into_values();
+        self.shared.enqueue(unsettled.map(|order_id| (order_id, None)));
     }
 }
 

@@ -3,7 +3,8 @@
 //! # Keys and channels
 //!
 //! ```text
-//! galley:v1:orders:{00}    stream: one entry per order to look at, field `o` = its id
+//! galley:v1:orders:{00}    stream: one entry per order to look at, field `o` = its id,
+//!                                     and `traceparent` if its trace is recorded
 //! galley:v1:updates:{00}   channel: UpdateBatch::encode, numbered per publisher and channel, and
 //!                          the heartbeat of every publisher with its last number there
 //! ```

@@ -11,17 +11,20 @@
 //! writer continues. A request that always panics therefore cannot end one gateway after another.
 //! If a writer ends nevertheless, the process ends.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt as _;
 use galley_fail_points::trip;
 use galley_launch::{StopOrder, Supervisor};
+use galley_protocol::TraceContext;
 use galley_store::{MAX_BATCH, StoreError};
+use galley_telemetry::{BatchSpans, SpanKind};
 use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -33,6 +36,9 @@ const MANY: usize = 32;
 /// Longest wait for the batch in flight before a second one starts. The first may be waiting for
 /// the disk or a lock.
 const PATIENCE: Duration = Duration::from_millis(5);
+
+/// The step of each recorded request in a batch, by its place there.
+pub type BatchTraces = HashMap<usize, TraceContext>;
 
 pub type PendingVerdict<A> = oneshot::Receiver<Result<A, StoreError>>;
 
@@ -62,6 +68,8 @@ pub struct Batcher<Q, A> {
 #[derive(Debug)]
 struct WaitingRequest<Q, A> {
     request: Q,
+    /// The span of the request, if its trace is recorded.
+    trace: Option<Box<TraceContext>>,
     answer: oneshot::Sender<Result<A, StoreError>>,
 }
 
@@ -73,10 +81,11 @@ impl<Q, A> Clone for Batcher<Q, A> {
 
 impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
     /// Starts the writers. At a stop they write the waiting requests, accept no more, and end.
-    /// `work` returns one answer for each request of a batch, in the same order.
+    /// `work` returns one answer for each request of a batch, in the same order. It also gets the
+    /// steps that recorded requests make in it.
     pub fn start<F, W>(supervisor: &mut Supervisor, writers: Writers, work: W) -> Self
     where
-        W: Fn(Vec<Q>) -> F + Clone + Send + Sync + 'static,
+        W: Fn(Vec<Q>, BatchTraces) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Result<Vec<A>, StoreError>> + Send + 'static,
     {
         let (queue, waiting) = mpsc::channel(MAX_WAITING);
@@ -96,8 +105,18 @@ impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
     /// Puts a request into the next batch. [`QueueFull`] if [`MAX_WAITING`] wait already, or the
     /// writers stop: the request is not carried out then.
     pub fn submit(&self, request: Q) -> Result<PendingVerdict<A>, QueueFull> {
+        self.submit_traced(request, None)
+    }
+
+    /// Like [`Batcher::submit`], for a request whose trace may be recorded.
+    pub fn submit_traced(
+        &self,
+        request: Q,
+        trace: Option<TraceContext>,
+    ) -> Result<PendingVerdict<A>, QueueFull> {
         let (answer, receiver) = oneshot::channel();
-        self.queue.try_send(WaitingRequest { request, answer }).map_err(|_| QueueFull)?;
+        let trace = trace.map(Box::new);
+        self.queue.try_send(WaitingRequest { request, trace, answer }).map_err(|_| QueueFull)?;
         // The writer that waits for the batch in flight already holds one request, hence - 1. It is
         // woken when many wait, not for each.
         if self.queue.max_capacity() - self.queue.capacity() >= MANY - 1 {
@@ -177,7 +196,7 @@ async fn write<Q, A, F, W>(
     writers: Writers,
     stop: CancellationToken,
 ) where
-    W: Fn(Vec<Q>) -> F,
+    W: Fn(Vec<Q>, BatchTraces) -> F,
     F: Future<Output = Result<Vec<A>, StoreError>>,
 {
     let name = writers.batch;
@@ -185,17 +204,26 @@ async fn write<Q, A, F, W>(
         if batch.is_empty() {
             continue;
         }
+        let recorded = batch.iter().enumerate();
+        let recorded = recorded.filter_map(|(at, waiting)| Some((at, **waiting.trace.as_ref()?)));
+        let size = (batch.len(), SystemTime::now());
+        let mut steps = BatchSpans::begin(name, &SpanKind::Internal, recorded, size);
+        let traces = steps.contexts();
         let (requests, answers): (Vec<Q>, Vec<_>) =
             batch.into_iter().map(|waiting| (waiting.request, waiting.answer)).unzip();
         let working = async {
             trip(name);
-            work(requests).await
+            work(requests, traces).await
         };
         // Safe to unwind: `work` owns the requests, so a panic leaves no shared state half changed.
         let written = AssertUnwindSafe(working).catch_unwind().await;
         let written =
             written.unwrap_or_else(|_| Err(StoreError::Failed(format!("a {name} panicked"))));
         drop(under_way);
+        if let Err(error) = &written {
+            steps.fail(error.words());
+        }
+        drop(steps);
         match written {
             Ok(verdicts) => {
                 for (answer, verdict) in answers.into_iter().zip(verdicts) {
@@ -255,7 +283,7 @@ mod tests {
             let mut supervisor = Supervisor::default();
             let batcher = Batcher::start(&mut supervisor, writers, {
                 let (gate, sizes) = (Arc::clone(&gate), Arc::clone(&sizes));
-                move |batch: Vec<usize>| {
+                move |batch: Vec<usize>, _| {
                     let (gate, sizes) = (Arc::clone(&gate), Arc::clone(&sizes));
                     async move {
                         sizes.lock().expect("no panic while locked").push(batch.len());
@@ -367,7 +395,7 @@ mod tests {
         let mut supervisor = Supervisor::default();
         let batcher = Batcher::start(&mut supervisor, writers(1), {
             let gate = Arc::clone(&gate);
-            move |_: Vec<()>| {
+            move |_: Vec<()>, _| {
                 let gate = Arc::clone(&gate);
                 async move {
                     gate.acquire().await.expect("never closed").forget();
@@ -393,10 +421,11 @@ mod tests {
     #[tokio::test]
     async fn a_batch_that_panics_fails_alone() {
         let mut supervisor = Supervisor::default();
-        let batcher = Batcher::start(&mut supervisor, writers(1), async |numbers: Vec<usize>| {
-            assert!(!numbers.contains(&7), "a panic on purpose");
-            Ok(numbers)
-        });
+        let batcher =
+            Batcher::start(&mut supervisor, writers(1), async |numbers: Vec<usize>, _| {
+                assert!(!numbers.contains(&7), "a panic on purpose");
+                Ok(numbers)
+            });
         let answer = async |number| batcher.submit(number).expect("room").await.expect("an answer");
         assert!(matches!(answer(7).await, Err(StoreError::Failed(_))));
         assert_eq!(answer(8).await.expect("a verdict"), 8);

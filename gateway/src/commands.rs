@@ -11,14 +11,14 @@ use galley_launch::Supervisor;
 use galley_protocol::frame::Page;
 use galley_protocol::{
     CancelOrder, DeleteOrder, Deleted, GetOrder, HeroId, ListOrders, OfHero, Order, OrderId,
-    OrderView, PlaceOrder, Problem, ProblemType, ResumeCursor, Update,
+    OrderView, PlaceOrder, Problem, ProblemType, ResumeCursor, TraceContext, Update,
 };
 use galley_store::{
     CancelVerdict, Changes, ChangesRequest, DeleteVerdict, MAX_BATCH, PlaceVerdict, Snapshot,
     SnapshotRequest, States, Store, StoreError, ViewedOrder,
 };
 
-use crate::batcher::{Batcher, PendingVerdict, QueueFull, Writers};
+use crate::batcher::{BatchTraces, Batcher, PendingVerdict, QueueFull, Writers};
 use crate::hub::Hub;
 use crate::limits::ReadTurn;
 use crate::open_orders::OpenOrders;
@@ -88,7 +88,9 @@ impl Commands {
         Self {
             placements: Batcher::start(supervisor, PLACEMENTS, {
                 let (store, publisher) = (Arc::clone(&store), publisher.clone());
-                move |requests| place_batch(Arc::clone(&store), publisher.clone(), requests)
+                move |requests, traces| {
+                    place_batch(Arc::clone(&store), publisher.clone(), requests, traces)
+                }
             }),
             cancellations: writer(supervisor, CANCELLATIONS, both, CANCELLED, |store, requests| {
                 store.cancel(requests)
@@ -124,11 +126,12 @@ impl Commands {
     pub fn place(
         &self,
         request: OfHero<PlaceOrder, HeroId>,
+        trace: Option<TraceContext>,
     ) -> impl Future<Output = Result<Placed, Problem>> + Send + use<> {
         let hero_id = request.hero_id;
         let meal_id = request.command.meal_id;
         let queued = match self.open_orders.take(hero_id) {
-            Some(order) => Ok((order, self.placements.submit(request))),
+            Some(order) => Ok((order, self.placements.submit_traced(request, trace))),
             None => Err(Box::new((self.clone(), request))),
         };
         async move {
@@ -137,7 +140,7 @@ impl Commands {
                 Err(waiting) => {
                     let (commands, request) = *waiting;
                     let order = commands.open_orders.count(hero_id).await?;
-                    (order, commands.placements.submit(request))
+                    (order, commands.placements.submit_traced(request, trace))
                 }
             };
             match verdict(answer).await? {
@@ -154,9 +157,13 @@ impl Commands {
 
     /// # Errors
     /// `already-finished` with the order if it has ended, `version-mismatch`, `order-not-found`.
-    pub async fn cancel(&self, request: OfHero<CancelOrder>) -> Result<Order, Problem> {
+    pub async fn cancel(
+        &self,
+        request: OfHero<CancelOrder>,
+        trace: Option<TraceContext>,
+    ) -> Result<Order, Problem> {
         let order_id = request.command.order_id;
-        match verdict(self.cancellations.submit(request)).await? {
+        match verdict(self.cancellations.submit_traced(request, trace)).await? {
             CancelVerdict::Cancelled(order) => Ok(order),
             CancelVerdict::AlreadyFinished(order) => {
                 let detail = format!("order {order_id} is {} already", order.status);
@@ -171,9 +178,13 @@ impl Commands {
 
     /// # Errors
     /// `not-finished` with the order if it is active, `version-mismatch`, `order-not-found`.
-    pub async fn delete(&self, request: OfHero<DeleteOrder>) -> Result<Deleted, Problem> {
+    pub async fn delete(
+        &self,
+        request: OfHero<DeleteOrder>,
+        trace: Option<TraceContext>,
+    ) -> Result<Deleted, Problem> {
         let order_id = request.command.order_id;
-        match verdict(self.deletions.submit(request)).await? {
+        match verdict(self.deletions.submit_traced(request, trace)).await? {
             DeleteVerdict::Deleted { deleted, .. } => Ok(deleted),
             DeleteVerdict::NotFinished(order) => {
                 let detail = format!("order {order_id} is {}", order.status);
@@ -263,12 +274,15 @@ fn writer<Q: Send + Sync + 'static, A: Send + Sync + 'static>(
     end: for<'a> fn(&'a dyn Store, &'a [Q]) -> BatchRead<'a, A>,
 ) -> Batcher<Q, A> {
     let (store, publisher) = (Arc::clone(store), publisher.clone());
-    Batcher::start(supervisor, writers, move |requests: Vec<Q>| {
+    Batcher::start(supervisor, writers, move |requests: Vec<Q>, traces| {
         let (store, publisher) = (Arc::clone(&store), publisher.clone());
         async move {
             let pending = publisher.begin(&*store).await?;
             let (pending, verdicts) = outcome(pending, end(&*store, &requests).await)?;
-            let updates: Vec<Update> = verdicts.iter().filter_map(update).collect();
+            let changed = verdicts.iter().enumerate().filter_map(|(at, verdict)| {
+                update(verdict).map(|update| update.traced(traces.get(&at).copied()))
+            });
+            let updates: Vec<Update> = changed.collect();
             if !updates.is_empty() {
                 reach(committed);
             }
@@ -285,7 +299,7 @@ fn reader<Q: Send + Sync + 'static, A: Send + 'static>(
     read: for<'a> fn(&'a dyn Store, &'a [Q]) -> BatchRead<'a, A>,
 ) -> Batcher<Q, A> {
     let store = Arc::clone(store);
-    Batcher::start(supervisor, readers, move |requests| {
+    Batcher::start(supervisor, readers, move |requests, _| {
         let store = Arc::clone(&store);
         async move { read(&*store, &requests).await }
     })
@@ -311,14 +325,15 @@ async fn place_batch(
     store: Arc<dyn Store>,
     publisher: UpdatePublisher,
     requests: Vec<OfHero<PlaceOrder, HeroId>>,
+    traces: BatchTraces,
 ) -> Result<Vec<PlaceVerdict>, StoreError> {
     let pending = publisher.begin(&*store).await?;
     let (pending, verdicts) = outcome(pending, store.place(&requests).await)?;
     let (mut orders, mut updates) = (Vec::new(), Vec::new());
-    for verdict in &verdicts {
+    for (at, verdict) in verdicts.iter().enumerate() {
         if let PlaceVerdict::Placed(order) = verdict {
             orders.push(order.id);
-            updates.push(Update::of(order));
+            updates.push(Update::of(order).traced(traces.get(&at).copied()));
         }
     }
     if orders.is_empty() {

@@ -7,6 +7,7 @@
 
 mod delivery;
 pub mod outbox;
+mod push_spans;
 mod repair;
 mod safe_cursor;
 mod shard;
@@ -14,7 +15,7 @@ mod socket_counts;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use dashmap::DashMap;
 use galley_protocol::{HeroId, OrderId, ResumeCursor, Timestamp, Update, Version, Watch};
@@ -29,6 +30,7 @@ use crate::versions::{Judged, Source, Versions, Wanted};
 pub use delivery::Notice;
 use delivery::{Delivery, by_hero};
 pub use outbox::{Missed, Out, Outbox};
+use push_spans::trace_pushes;
 pub use repair::Repair;
 use safe_cursor::CurrentSafeCursor;
 use shard::Shard;
@@ -195,6 +197,7 @@ impl Hub {
     }
 
     async fn spread(&self, updates: &[Update], source: Source) -> usize {
+        let began = updates.iter().any(|update| update.trace.is_some()).then(SystemTime::now);
         let _turn = self.0.turn.lock().await;
         self.0.versions.note_received(updates);
         // Every gateway receives the updates of every hero. Most heroes have no socket here.
@@ -221,6 +224,7 @@ impl Hub {
         let (mut here, mut elsewhere) = (0, 0);
         for (hero_id, updates) in by_hero(deliver.into_iter()) {
             let (shards, updates) = (self.shards_of(hero_id), notices(updates));
+            let before = here + elsewhere;
             let alone = if let [alone] = &shards[..] { alone.idle_outboxes() } else { None };
             if let Some(outboxes) = alone {
                 here += outboxes.len() * updates.len();
@@ -229,6 +233,9 @@ impl Hub {
                 let later =
                     shards.iter().map(|shard| shard.push_later(&updates, &flight, &self.0.writers));
                 elsewhere += updates.len() * later.sum::<usize>();
+            }
+            if let Some(began) = began {
+                trace_pushes(&updates, here + elsewhere - before, began);
             }
         }
         ::metrics::counter!(metrics::UPDATES_DELIVERED).increment((here + elsewhere) as u64);

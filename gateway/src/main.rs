@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser};
 use galley_gateway::{Gateway, GatewayConfig};
 use galley_launch::{
-    BackendArguments, CheckConfig, Failure, InspectionConfig, LogConfig, WaitConfig,
+    BackendArguments, CheckConfig, Failure, InspectionConfig, LogConfig, TraceArguments, WaitConfig,
 };
 use galley_telemetry::MeteredProgram;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +21,8 @@ struct GatewayCommandLine {
     gateway: GatewayConfig,
     #[command(flatten)]
     inspection: InspectionConfig,
+    #[command(flatten)]
+    traces: TraceArguments,
     #[command(flatten)]
     wait: WaitConfig,
     #[command(flatten)]
@@ -46,13 +48,17 @@ fn main() -> ExitCode {
     let (arguments, matches) = galley_launch::parse_with_sources::<GatewayCommandLine>();
     if arguments.check.check {
         let settings = arguments.gateway.check().map_err(Failure::from);
+        let settings = settings.and_then(|()| arguments.traces.check());
         let BackendArguments { database_url, .. } = &arguments.backends;
         let command = GatewayCommandLine::command();
         let bus = arguments.backends.bus();
         return galley_launch::check(&command, &matches, settings, database_url, &bus);
     }
     let log = arguments.log.clone();
-    galley_launch::run(&log, async |stop| serve(arguments, stop).await)
+    let traces = arguments.traces.clone();
+    galley_launch::run(&log, async |stop| {
+        traces.around("galley-gateway", serve(arguments, stop)).await
+    })
 }
 
 async fn serve(arguments: GatewayCommandLine, stop: CancellationToken) -> Result<(), Failure> {

@@ -47,7 +47,8 @@ const BESIDE_THE_DOCUMENT: [&str; 7] =
         description = "Heroes order meals; a worker prepares the orders; every change of an order reaches the hero's \
                        sockets at `/ws`, or `GET /heroes/{id}/events`, the moment it is committed: \
                        [`/asyncapi.json`](../asyncapi.json) describes those. Every error is `application/problem+json` \
-                       (RFC 9457); its `type` is a path that explains it.",
+                       (RFC 9457); its `type` is a path that explains it, its `instance` names the request (`X-Request-Id`). \
+                       `traceparent` (W3C Trace Context) names the span of the caller.",
         license(name = "MIT", identifier = "MIT"),
     ),
     tags(

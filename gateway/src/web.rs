@@ -17,6 +17,7 @@ mod protect;
 pub mod query;
 mod refusal;
 pub mod refused_stream;
+pub mod request_identity;
 pub mod static_file;
 
 use std::sync::Arc;
@@ -33,6 +34,7 @@ use crate::limits::Meters;
 use crate::state::AppState;
 use allowances::allow;
 pub use caller::Caller;
+pub use observe::named as named_trace;
 pub use refusal::Refusal;
 
 /// The most bytes of a request body; beyond: 413.
@@ -57,7 +59,7 @@ pub fn layers(router: Router<AppState>, state: &AppState) -> Router<AppState> {
     };
     let softened = from_fn(refused_stream::soften);
     router.layer((
-        from_fn(observe::observe),
+        from_fn_with_state(state.clone(), observe::observe),
         from_fn_with_state(state.clone(), message_rules::apply),
         from_fn_with_state(state.clone(), protect::protect),
         softened,

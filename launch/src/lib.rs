@@ -27,6 +27,7 @@ mod signals;
 mod supervisor;
 mod tls;
 mod token_rules;
+mod trace_arguments;
 mod wait;
 
 pub use announce::announce;
@@ -56,4 +57,5 @@ pub use signals::Hangups;
 pub use supervisor::{StopOrder, Supervisor, TaskDied};
 pub use tls::{install_tls_provider, no_tls, tls_client};
 pub use token_rules::TokenRules;
+pub use trace_arguments::TraceArguments;
 pub use wait::{NotYet, Patience, WaitConfig};

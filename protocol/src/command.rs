@@ -5,7 +5,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    HeroId, IdempotencyKey, MealId, OrderId, PageCursor, ReasonText, Status, Timestamp, Version,
+    HeroId, IdempotencyKey, MealId, OrderId, PageCursor, ReasonText, Status, Timestamp,
+    TraceContext, Version,
 };
 
 /// The most orders in one answer.
@@ -34,6 +35,11 @@ pub struct PlaceOrder {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub key: Option<IdempotencyKey>,
+    /// The span of the client that places the order (W3C Trace Context). One that cannot be read
+    /// is ignored. Only of frames: a request has a header.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, nullable = false)]
+    pub traceparent: Option<Box<TraceContext>>,
 }
 
 /// An order to cancel.
@@ -119,7 +125,7 @@ impl PlaceOrder {
     /// Creates a command for a meal, with nothing that is optional.
     #[must_use]
     pub const fn of(meal_id: MealId) -> Self {
-        Self { meal_id, key: None }
+        Self { meal_id, key: None, traceparent: None }
     }
 }
 

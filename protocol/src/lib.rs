@@ -31,6 +31,7 @@ pub mod resource;
 pub mod strict;
 pub mod text;
 pub mod timestamp;
+pub mod trace_context;
 pub mod update;
 pub mod words;
 
@@ -54,4 +55,5 @@ pub use text::{
     ReasonText,
 };
 pub use timestamp::Timestamp;
+pub use trace_context::{TraceContext, TraceId};
 pub use update::{Update, UpdateBatch, UpdateError};

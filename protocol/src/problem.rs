@@ -5,7 +5,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::Order;
+use crate::{Order, TraceContext, TraceId};
 
 /// One field that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -42,6 +42,15 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub retry_after_ms: Option<u64>,
+    /// The request that met the problem: `/requests/` and its `X-Request-Id`. No page is there. A
+    /// frame has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, nullable = false)]
+    pub instance: Option<Box<str>>,
+    /// The trace of the request or command, if it is recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, nullable = false)]
+    pub trace_id: Option<Box<TraceId>>,
 }
 
 /// The path that explains the type.
@@ -185,6 +194,8 @@ impl Problem {
             errors: Vec::new(),
             order: None,
             retry_after_ms: None,
+            instance: None,
+            trace_id: None,
         }
     }
 
@@ -218,6 +229,20 @@ impl Problem {
     #[must_use]
     pub fn with_order(mut self, order: Order) -> Self {
         self.order = Some(Box::new(order));
+        self
+    }
+
+    /// Adds the request that met the problem.
+    #[must_use]
+    pub fn with_instance(mut self, request_id: &str) -> Self {
+        self.instance = Some(format!("/requests/{request_id}").into());
+        self
+    }
+
+    /// Adds the trace of the request or command.
+    #[must_use]
+    pub fn with_trace(mut self, trace: Option<TraceContext>) -> Self {
+        self.trace_id = trace.map(|trace| Box::new(trace.trace_id));
         self
     }
 

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! galley3 <publisher> <running number>
-//! <hero> <order> <version> <status or -> <time> <frame>
+//! <hero> <order> <version> <status or -> <time> [traceparent=<context>] <frame>
 //! ```
 //!
 //! A frame is one line of JSON. JSON escapes line feeds, so a line feed ends an update. Each
@@ -23,10 +23,13 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{
-    Deleted, HeroId, Order, OrderId, PublisherId, SignedCursor, Status, Timestamp, Version,
+    Deleted, HeroId, Order, OrderId, PublisherId, SignedCursor, Status, Timestamp, TraceContext,
+    Version,
 };
 
 const MAGIC: &str = "galley3";
+/// The beginning of the word with the span that made the change.
+const TRACE: &str = "traceparent=";
 
 /// The greatest running number of a message. A publisher that sends a thousand messages a second
 /// reaches it after nine thousand years; a greater number would hide every loss.
@@ -47,6 +50,8 @@ pub struct Update {
     pub time: Timestamp,
     /// The frame for the client without its cursor, UTF-8, one line; it ends with a brace.
     pub frame: Bytes,
+    /// The span that made the change, if its trace is recorded.
+    pub trace: Option<Box<TraceContext>>,
 }
 
 /// The updates that one process published in one message on one channel.
@@ -121,6 +126,7 @@ impl Update {
             status: Some(order.status),
             time: order.changed_time(),
             frame: BusFrame::Order { order }.encode(),
+            trace: None,
         }
     }
 
@@ -129,7 +135,13 @@ impl Update {
     pub fn of_deleted(deleted: Deleted, hero_id: HeroId, time: Timestamp) -> Self {
         let Deleted { order_id, version } = deleted;
         let frame = BusFrame::Deleted { order_id, version }.encode();
-        Self { hero_id, order_id, version, status: None, time, frame }
+        Self { hero_id, order_id, version, status: None, time, frame, trace: None }
+    }
+
+    /// Adds the span that made the change.
+    #[must_use]
+    pub fn traced(self, trace: Option<TraceContext>) -> Self {
+        Self { trace: trace.map(Box::new), ..self }
     }
 
     /// Returns the JSON of the order in the frame; `None` if it was deleted or is malformed.
@@ -164,12 +176,15 @@ impl UpdateBatch {
             message.write_fmt(line).expect("writing to memory does not fail");
         };
         head(&mut message, format_args!("{MAGIC} {publisher} {number}\n"));
-        for Update { hero_id, order_id, version, status, time, frame } in updates {
+        for Update { hero_id, order_id, version, status, time, frame, trace } in updates {
             let status = status.map_or("-", Status::as_str);
             head(
                 &mut message,
                 format_args!("{hero_id} {order_id} {version} {status} {} ", time.millis()),
             );
+            if let Some(trace) = trace {
+                head(&mut message, format_args!("{TRACE}{trace} "));
+            }
             message.extend_from_slice(frame);
             message.push(b'\n');
         }
@@ -236,6 +251,8 @@ fn read_update(words: &str, read: BusFrameFields<'_>, frame: Bytes) -> Option<Up
         word => Some(word.parse().ok()?),
     };
     let time = Timestamp::from_millis(words.next()?.parse().ok()?).ok()?;
+    let trace = words.find_map(|word| word.strip_prefix(TRACE));
+    let trace = trace.and_then(TraceContext::parse_sampled);
     let same = match (read.order, status) {
         (Some(order), Some(status)) => {
             (order.id, order.hero_id, order.version, order.status)
@@ -246,7 +263,7 @@ fn read_update(words: &str, read: BusFrameFields<'_>, frame: Bytes) -> Option<Up
     };
     // A socket that was given an impossible version would ignore all true ones.
     let is_possible = same && Status::versions(status).contains(&version.0);
-    is_possible.then_some(Update { hero_id, order_id, version, status, time, frame })
+    is_possible.then_some(Update { hero_id, order_id, version, status, time, frame, trace })
 }
 
 #[cfg(test)]
@@ -257,7 +274,7 @@ mod tests {
     use crate::frame::ServerFrame;
     use crate::{
         CursorKey, Deleted, HeroId, MealId, Order, OrderId, PlaceOrder, PublisherId, ResumeCursor,
-        Timestamp, Version,
+        Timestamp, TraceContext, TraceId, Version,
     };
 
     fn publisher(number: i32) -> PublisherId {
@@ -275,7 +292,11 @@ mod tests {
     fn updates() -> Vec<Update> {
         let order = order();
         let deleted = Deleted { order_id: order.id, version: Version(4) };
-        vec![Update::of(&order), Update::of_deleted(deleted, order.hero_id, order.order_time)]
+        let trace = TraceContext { trace_id: TraceId(1), span_id: 2, sampled: true };
+        vec![
+            Update::of(&order).traced(Some(trace)),
+            Update::of_deleted(deleted, order.hero_id, order.order_time),
+        ]
     }
 
     #[test]

@@ -16,8 +16,9 @@ use crate::embedded::ServeArguments;
 /// gateway.
 pub fn run(serve: &ServeArguments, matches: &ArgMatches, remote: Option<Remote>) -> ExitCode {
     let json = remote.as_ref().is_some_and(|remote| remote.json);
-    if let Err(error) = serve.gateway.check() {
-        return CommandError::from(Failure::from(error)).report(json);
+    let settings = serve.gateway.check().map_err(Failure::from);
+    if let Err(failure) = settings.and_then(|()| serve.traces.check()) {
+        return CommandError::from(failure).report(json);
     }
     let mut report = CheckReport::of(&Galley::command(), matches);
     let checked = super::ask(async {

@@ -182,6 +182,13 @@ metrics! {
         "Frames of clients that were no commands or came too fast, by type of problem."
     Gateway Counter REFUSALS "galley_refusals_total" {"cause": ["foreign-origin" "foreign-host" "no-token" "bad-signature" "bad-algorithm" "bad-claims" "expired-token" "early-token" "hero-gone" "signed-out" "long-lived-token" "unknown-key" "not-staff" "auth-timeout" "too-many-unproven"]}
         "Callers turned away, by cause."
+    // --- Traces
+    Gateway Counter TRACES_REFUSED "galley_traces_refused_total" {}
+        "Requests and commands that demanded a trace beyond the bound of their caller or of the process, and were not recorded."
+    Both Counter SPANS_EXPORTED "galley_spans_exported_total" {}
+        "Spans that the collector of traces took."
+    Both Counter SPANS_DROPPED "galley_spans_dropped_total" {"reason": ["queue" "collector"]}
+        "Spans that were dropped, because the queue of the exporter was full or the collector did not take them."
     // --- Processes
     Both Gauge BUILD_INFO "galley_build_info" {"version": []}
         "1, with the version of the program."

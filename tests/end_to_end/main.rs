@@ -48,6 +48,7 @@ mod exit_codes;
 mod fair_callers;
 mod feed_gaps;
 mod flooding_sockets;
+mod followed_orders;
 mod foreign_hosts;
 mod forged_messages;
 mod forwarded_callers;

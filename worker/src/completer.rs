@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::preparation::DueOrder;
 use crate::tick;
+use crate::traced_orders::trace;
 use crate::worker_state::WorkerState;
 
 /// Runs until stopped; then completes the orders that are due by then.
@@ -39,6 +40,7 @@ async fn complete(state: &WorkerState, due: &[DueOrder]) {
     let mut backoff = Backoff::AWAY;
     let mut repeated = false;
     let pending = state.bus.begin();
+    let spans = state.traced.complete(due);
     let completed: Vec<Order> = loop {
         match state.store.complete(state.owner, &ids).await {
             Ok(completed) => break completed,
@@ -66,7 +68,9 @@ async fn complete(state: &WorkerState, due: &[DueOrder]) {
     }
     state.counts.completed.add(completed.len());
     metrics::counter!(galley_telemetry::ORDERS_COMPLETED).increment(completed.len() as u64);
-    let updates: Vec<Update> = completed.iter().map(Update::of).collect();
+    let mut updates: Vec<Update> = completed.iter().map(Update::of).collect();
+    trace(&spans, &mut updates);
+    drop(spans);
     state.publish(&updates).await;
     if repeated {
         state.publish_again(&ids, completed.iter().map(|order| order.id)).await;

@@ -5,14 +5,17 @@
 //! nothing while there is no room.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use galley_bus::{Backoff, Entry, Queue};
 use galley_protocol::OrderId;
 use galley_store::{ClaimFrom, MAX_BATCH};
+use galley_telemetry::SpanKind;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::tick;
+use crate::traced_orders::{OrderSpans, log, trace};
 use crate::worker_state::WorkerState;
 
 /// Runs until stopped; then finishes the batch in progress.
@@ -66,11 +69,19 @@ async fn serve(
     let mut backoff = Backoff::AWAY;
     let mut repeated = false;
     let pending = state.bus.begin();
+    let recorded = entries.iter();
+    let recorded = recorded.filter_map(|entry| Some((entry.order_id, **entry.trace.as_ref()?)));
+    let size = (entries.len(), SystemTime::now());
+    let mut spans = OrderSpans::begin("claim", &SpanKind::Consumer, recorded, size);
+    log("claiming a traced order", &mut spans);
     let claimed = loop {
         match state.claim(ClaimFrom::Entries(&ids)).await {
             Ok(claimed) => break claimed,
             // Repeating does not help. The sweeper tries these orders again, more slowly.
-            Err(error) if !error.is_passing() => break Vec::new(),
+            Err(error) if !error.is_passing() => {
+                spans.fail(error.words());
+                break Vec::new();
+            }
             Err(error) => repeated |= error.is_uncertain(),
         }
         if stop.run_until_cancelled(backoff.wait()).await.is_none() {
@@ -80,9 +91,11 @@ async fn serve(
     };
     metrics::counter!(galley_telemetry::ORDERS_CLAIMED, "from" => "queue")
         .increment(claimed.len() as u64);
-    if let Err(error) =
-        state.arm_behind(queue.settle(entries, &WorkerState::updates(&claimed)), &claimed).await
-    {
+    let mut updates = WorkerState::updates(&claimed);
+    trace(&spans, &mut updates);
+    state.traced.prepare(&spans, &claimed);
+    drop(spans);
+    if let Err(error) = state.arm_behind(queue.settle(entries, &updates), &claimed).await {
         tracing::debug!(%error, "cannot settle entries; they are delivered again and change nothing");
     }
     if repeated {

@@ -22,6 +22,7 @@ mod preparation;
 mod store_outage;
 mod sweeper;
 mod tick;
+mod traced_orders;
 mod work_counts;
 mod worker_config;
 mod worker_state;

@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser};
 use galley_launch::{
-    BackendArguments, CheckConfig, Failure, HealthConfig, InspectionConfig, LogConfig, WaitConfig,
+    BackendArguments, CheckConfig, Failure, HealthConfig, InspectionConfig, LogConfig,
+    TraceArguments, WaitConfig,
 };
 use galley_telemetry::MeteredProgram;
 use galley_worker::{Worker, WorkerConfig};
@@ -24,6 +25,8 @@ struct WorkerCommandLine {
     health: HealthConfig,
     #[command(flatten)]
     inspection: InspectionConfig,
+    #[command(flatten)]
+    traces: TraceArguments,
     #[command(flatten)]
     wait: WaitConfig,
     #[command(flatten)]
@@ -50,10 +53,14 @@ fn main() -> ExitCode {
         let BackendArguments { database_url, .. } = &arguments.backends;
         let command = WorkerCommandLine::command();
         let bus = arguments.backends.bus();
-        return galley_launch::check(&command, &matches, Ok(()), database_url, &bus);
+        let settings = arguments.traces.check();
+        return galley_launch::check(&command, &matches, settings, database_url, &bus);
     }
     let log = arguments.log.clone();
-    galley_launch::run(&log, async |stop| work(arguments, stop).await)
+    let traces = arguments.traces.clone();
+    galley_launch::run(&log, async |stop| {
+        traces.around("galley-worker", work(arguments, stop)).await
+    })
 }
 
 async fn work(arguments: WorkerCommandLine, stop: CancellationToken) -> Result<(), Failure> {

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use crate::preparation::{DueOrder, Preparation};
 use crate::store_outage::StoreOutage;
+use crate::traced_orders::TracedOrders;
 use crate::work_counts::WorkCounts;
 
 /// The most orders that one worker holds. At the bound it takes no more entries; they stay on the
@@ -41,6 +42,7 @@ pub(crate) struct WorkerState {
     /// The range of preparation times.
     delay: RangeInclusive<Duration>,
     preparation: Mutex<Preparation>,
+    pub(crate) traced: TracedOrders,
     /// Orders were armed.
     armed: Notify,
     /// There is no room for more orders.
@@ -74,6 +76,7 @@ impl WorkerState {
             counts: WorkCounts::default(),
             delay,
             preparation: Mutex::default(),
+            traced: TracedOrders::default(),
             armed: Notify::new(),
             full: watch::Sender::new(false),
             bus_away: watch::Sender::new(false),

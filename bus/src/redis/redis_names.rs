@@ -9,6 +9,8 @@ pub(super) const GROUP: &str = "workers";
 
 /// The field of an entry that holds the order's id.
 pub(super) const FIELD: &str = "o";
+/// The field with the span that placed the order, of an entry whose trace is recorded.
+pub(super) const TRACE_FIELD: &str = "traceparent";
 
 /// The hash tag of the only shard of one server.
 const ONE_TAG: [&str; 1] = ["00"];

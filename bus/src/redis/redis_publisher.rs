@@ -12,13 +12,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use futures_util::future::join_all;
 use galley_fail_points::{FailPoint, reach, withhold};
-use galley_protocol::{MessageKeys, OrderId, PublisherId, Update, UpdateBatch};
+use galley_protocol::{MessageKeys, OrderId, PublisherId, TraceContext, Update, UpdateBatch};
 use redis::{Pipeline, Value};
 use tokio::sync::{Mutex, Notify};
 use tokio::time::MissedTickBehavior;
 
 use super::command_connection::{CommandConnection, write_nothing};
-use super::redis_names::{FIELD, GROUP, RedisNames};
+use super::redis_names::{FIELD, GROUP, RedisNames, TRACE_FIELD};
 use super::redis_outage::RedisOutage;
 use crate::heartbeat::{BEAT, Heartbeat};
 use crate::own_report::OwnReport;
@@ -52,6 +52,8 @@ struct Parcel<'a> {
     /// `Some` with an empty list is an empty message, which reveals a hole.
     updates: Option<Vec<Update>>,
     orders: Vec<OrderId>,
+    /// The orders whose traces are recorded.
+    traced: &'a [(OrderId, &'a TraceContext)],
     settled: Vec<&'a str>,
 }
 
@@ -192,9 +194,17 @@ impl RedisPublisher {
         orders: &[OrderId],
         settled: &[(u16, &str)],
     ) -> Result<(), BusError> {
+        // The version before can read neither entries nor updates with a trace.
+        let is_carried = !self.keys.expect_unsigned();
+        let traced =
+            updates.iter().filter_map(|update| Some((update.order_id, &**update.trace.as_ref()?)));
+        let traced: Vec<_> = traced.filter(|_| is_carried).collect();
         let parcels = self.names.shards().filter_map(|shard| {
             let mine = |update: &&Update| self.names.shard_of_hero(update.hero_id) == shard;
-            let updates: Vec<Update> = updates.iter().filter(mine).cloned().collect();
+            let mut updates: Vec<Update> = updates.iter().filter(mine).cloned().collect();
+            if !is_carried {
+                updates.iter_mut().for_each(|update| update.trace = None);
+            }
             let parcel = Parcel {
                 updates: (!updates.is_empty()).then_some(updates),
                 orders: orders
@@ -202,6 +212,7 @@ impl RedisPublisher {
                     .copied()
                     .filter(|id| self.names.shard_of_order(*id) == shard)
                     .collect(),
+                traced: &traced,
                 settled: settled
                     .iter()
                     .filter(|(place, _)| *place == shard)
@@ -232,6 +243,9 @@ impl RedisPublisher {
         }
         for order in parcel.orders {
             pipeline.cmd("XADD").arg(&stream).arg("*").arg(FIELD).arg(order.get()).ignore();
+            if let Some((_, trace)) = parcel.traced.iter().find(|(id, _)| *id == order) {
+                pipeline.arg(TRACE_FIELD).arg(trace.to_string());
+            }
         }
         if !parcel.settled.is_empty() {
             pipeline.cmd("XACK").arg(&stream).arg(GROUP).arg(parcel.settled).ignore();
@@ -245,7 +259,12 @@ impl RedisPublisher {
     async fn send_empty(&self, shard: u16) -> Result<(), BusError> {
         self.send_parcel(
             shard,
-            Parcel { updates: Some(Vec::new()), orders: Vec::new(), settled: Vec::new() },
+            Parcel {
+                updates: Some(Vec::new()),
+                orders: Vec::new(),
+                traced: &[],
+                settled: Vec::new(),
+            },
         )
         .await
     }

@@ -1,10 +1,10 @@
 //! Parses the answers of stream commands by hand. The types of redis-rs reject a whole answer if
 //! one entry is not UTF-8, so that one such entry would stop the queue.
 
-use galley_protocol::OrderId;
+use galley_protocol::{OrderId, TraceContext};
 use redis::{ErrorKind, RedisError, RedisResult, Value};
 
-use super::redis_names::FIELD;
+use super::redis_names::{FIELD, TRACE_FIELD};
 
 /// An entry of the stream.
 #[derive(Debug, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub(super) struct RawEntry {
     pub(super) id: String,
     /// The order, unless the entry is malformed.
     pub(super) order_id: Option<OrderId>,
+    /// The span that placed the order, if its trace is recorded.
+    pub(super) trace: Option<Box<TraceContext>>,
 }
 
 /// Returns the entries in the answer of XREADGROUP on one stream; none if it timed out.
@@ -54,13 +56,16 @@ fn entry(value: &Value) -> RedisResult<RawEntry> {
     let parts = items(value)?;
     let id = parts.first().and_then(text).ok_or_else(strange)?.to_owned();
     let fields = parts.get(1).and_then(Value::as_sequence).unwrap_or_default();
-    // Other fields may come from a newer version or from tracing.
+    // Other fields may come from a newer version.
     let mut ids = fields.chunks_exact(2).filter(|pair| text(&pair[0]) == Some(FIELD));
+    let mut others = fields.chunks_exact(2);
+    let trace = others.find(|pair| text(&pair[0]) == Some(TRACE_FIELD));
+    let trace = trace.and_then(|pair| TraceContext::parse_sampled(text(&pair[1])?));
     let order_id = match (ids.next(), ids.next()) {
         (Some(pair), None) => text(&pair[1]).and_then(|id| id.parse().ok()),
         _ => None,
     };
-    Ok(RawEntry { id, order_id })
+    Ok(RawEntry { id, order_id, trace })
 }
 
 fn items(value: &Value) -> RedisResult<&[Value]> {
@@ -84,7 +89,7 @@ fn strange() -> RedisError {
 
 #[cfg(test)]
 mod tests {
-    use galley_protocol::OrderId;
+    use galley_protocol::{OrderId, TraceContext, TraceId};
     use redis::Value;
 
     use super::{RawEntry, read};
@@ -101,6 +106,22 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_carries_the_trace_of_its_order() {
+        let trace = TraceContext { trace_id: TraceId(1), span_id: 2, sampled: true };
+        let [sampled, unsampled] =
+            [true, false].map(|sampled| TraceContext { sampled, ..trace }.to_string());
+        let list = vec![
+            entry("1-0", &[b"o", b"7", b"traceparent", sampled.as_bytes()]),
+            entry("2-0", &[b"traceparent", unsampled.as_bytes(), b"o", b"7"]),
+        ];
+        let answer = Value::Array(vec![Value::Array(vec![bulk(b"stream"), Value::Array(list)])]);
+        let entries = read(&answer).expect("entries");
+        let traces: Vec<_> = entries.iter().map(|entry| entry.trace.as_deref().copied()).collect();
+        assert_eq!(traces, [Some(trace), None]);
+        assert!(entries.iter().all(|entry| entry.order_id.is_some()));
+    }
+
+    #[test]
     fn a_malformed_entry_spoils_nothing_but_itself() {
         let list = vec![
             entry("1-0", &[b"o", b"7"]),
@@ -112,7 +133,7 @@ mod tests {
         ];
         let answer = Value::Array(vec![Value::Array(vec![bulk(b"stream"), Value::Array(list)])]);
         let entries = read(&answer).expect("entries");
-        let raw = |id: &str, order_id| RawEntry { id: id.to_owned(), order_id };
+        let raw = |id: &str, order_id| RawEntry { id: id.to_owned(), order_id, trace: None };
         let seven = OrderId::new(7).expect("an id");
         let expected = [
             raw("1-0", Some(seven)),

@@ -157,7 +157,8 @@ impl StreamReader {
         }
         let shard = self.shard;
         let entry = |raw: RawEntry| {
-            raw.order_id.map(|order_id| Entry { order_id, token: format!("{shard}/{}", raw.id) })
+            let (token, trace) = (format!("{shard}/{}", raw.id), raw.trace);
+            raw.order_id.map(|order_id| Entry { order_id, token, trace })
         };
         Ok(good.into_iter().filter_map(entry).collect())
     }

@@ -92,6 +92,11 @@ impl BusStage {
         (format!("{namespace}:orders:{{00}}"), format!("{namespace}:updates:{{00}}"))
     }
 
+    /// Notes that a process of the version before lives.
+    pub fn meet_the_version_before(&self) {
+        self.config.keys.allow_unsigned([publisher(7)].into());
+    }
+
     /// Signs a message as a process of this service does.
     pub fn sign(&self, message: &[u8]) -> Vec<u8> {
         self.config.keys.sign(&self.names().1, message.to_vec())
@@ -148,6 +153,7 @@ pub fn update_of(hero: i64, id: i64, size: usize) -> Update {
         status: Some(Status::Pending),
         time,
         frame,
+        trace: None,
     }
 }
 
@@ -176,9 +182,14 @@ pub async fn hear(subscription: &mut dyn Subscription) -> SubscriptionEvent {
 
 /// The orders of the next updates, whatever gaps come before.
 pub async fn hear_updates(subscription: &mut dyn Subscription) -> Vec<i64> {
+    hear_batch(subscription).await.iter().map(|update| update.order_id.get()).collect()
+}
+
+/// The next updates, whatever gaps come before.
+pub async fn hear_batch(subscription: &mut dyn Subscription) -> Vec<Update> {
     loop {
         if let SubscriptionEvent::Updates(batch) = hear(subscription).await {
-            return batch.updates.iter().map(|update| update.order_id.get()).collect();
+            return batch.updates;
         }
     }
 }

@@ -1,14 +1,16 @@
 //! What every bus promises.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::future::poll_immediate;
 use galley_bus::SubscriptionEvent;
-use galley_protocol::IncarnationId;
+use galley_protocol::{IncarnationId, TraceContext, TraceId};
 use tokio::task::coop::{consume_budget, has_budget_remaining};
 
 use crate::bus_stage::{
-    BusKind, BusStage, hear, hear_gap, hear_updates, ids, order, take, update, update_of,
+    BusKind, BusStage, hear, hear_batch, hear_gap, hear_updates, ids, order, take, update,
+    update_of,
 };
 
 macro_rules! on_every_bus {
@@ -32,6 +34,7 @@ on_every_bus! {
     every_subscriber_hears_everything_in_order
     nothing_published_after_subscribing_is_missed
     settling_publishes
+    a_trace_goes_with_the_entry_and_with_the_update
     what_begins_to_be_told_first_is_heard_first
     a_subscriber_that_overflows_hears_a_gap_and_then_goes_on
     a_healthy_bus_answers
@@ -124,6 +127,30 @@ async fn settling_publishes(kind: BusKind) {
     let entries = take(&mut *queue, 1).await;
     queue.settle(&entries, &[update(2)]).await.expect("a healthy bus");
     assert_eq!(hear_updates(&mut *subscription).await, [2]);
+}
+
+async fn a_trace_goes_with_the_entry_and_with_the_update(kind: BusKind) {
+    let stage = BusStage::new(kind).await;
+    let mut subscription = stage.bus.subscribe().await.expect("a healthy bus");
+    let mut queue = stage.queue(1).await;
+    let trace = TraceContext { trace_id: TraceId(1), span_id: 2, sampled: true };
+    let updates = [update(1).traced(Some(trace)), update(2)];
+    for is_carried in [true, false] {
+        if !is_carried {
+            stage.meet_the_version_before();
+        }
+        stage.bus.publish(&updates, &[order(1), order(2)]).await.expect("a healthy bus");
+        let entries = take(&mut *queue, 2).await;
+        let traces = entries.iter().map(|entry| (entry.order_id, entry.trace.as_deref().copied()));
+        // A bus within the process meets no other version.
+        let carried = (is_carried || kind == BusKind::Local).then_some(trace);
+        let expected = [(order(1), carried), (order(2), None)];
+        assert_eq!(traces.collect::<BTreeMap<_, _>>(), expected.into());
+        let heard = hear_batch(&mut *subscription).await;
+        let traces: Vec<_> = heard.iter().map(|update| update.trace.as_deref().copied()).collect();
+        assert_eq!(traces, [carried, None]);
+        queue.settle(&entries, &[]).await.expect("a healthy bus");
+    }
 }
 
 /// Even when its task has used up its budget.

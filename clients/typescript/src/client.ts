@@ -157,12 +157,12 @@ export class Galley extends Emitter<Events> {
     this.emit("pending", this.pending);
   }
 
-  /** Orders a meal, once, whatever happens on the way. */
-  async place(mealId: number): Promise<Order> {
+  /** Orders a meal, once, whatever happens on the way. `traceparent` names the span of the click (W3C Trace Context). */
+  async place(mealId: number, { traceparent }: { traceparent?: string } = {}): Promise<Order> {
     this.#outbox.room();
     const kept: Kept = { key: newKey(), meal_id: mealId, at: Date.now() };
     this.#keeper.keep(kept);
-    return this.#place(kept);
+    return this.#place(kept, traceparent);
   }
 
   /** Cancels an order; rejects with `already-finished` when that came too late. */
@@ -229,9 +229,9 @@ export class Galley extends Emitter<Events> {
     }
   }
 
-  async #place(kept: Kept): Promise<Order> {
+  async #place(kept: Kept, traceparent?: string): Promise<Order> {
     this.#placing.add(kept.key);
-    const command: Command<"place"> = { type: "place", meal_id: kept.meal_id, key: kept.key };
+    const command: Command<"place"> = { type: "place", meal_id: kept.meal_id, key: kept.key, ...(traceparent ? { traceparent } : {}) };
     try {
       const { order } = await this.#ask<{ order: Order }>(command);
       this.#keeper.forget(kept.key);

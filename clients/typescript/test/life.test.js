@@ -11,7 +11,10 @@ test("a hero reads the menu, orders, follows, reads and deletes", async (t) => {
   galley.on("order", ({ order }) => seen.push(order.status));
   await galley.connect();
   assert.deepEqual((await galley.menu()).items, [meal]);
-  const order = await galley.place(meal.id);
+  const sent = new Promise((resolve) => galley.on("sent", (line) => line.includes("place") && resolve(JSON.parse(line))));
+  const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  const order = await galley.place(meal.id, { traceparent });
+  assert.equal((await sent).traceparent, traceparent);
   assert.deepEqual([order.status, order.version], ["PENDING", 1]);
   await until(galley, ([first]) => first.status === "COMPLETED");
   assert.deepEqual(seen.slice(-2), ["IN_PROGRESS", "COMPLETED"]);

@@ -23,11 +23,11 @@ pub fn problem(bytes: &[u8]) -> Option<Vec<u8>> {
     if kind == ProblemType::HeadTooLarge {
         limits::count("head");
     }
-    let body = serde_json::to_string(&Problem::new(kind).with_detail(kind.explanation()))
-        .expect("a problem has only string keys");
-    let id = rand::random::<u128>();
+    let id = format!("{:032x}", rand::random::<u128>());
+    let problem = Problem::new(kind).with_detail(kind.explanation()).with_instance(&id);
+    let body = serde_json::to_string(&problem).expect("a problem has only string keys");
     let fields = format!(
-        "content-type: application/problem+json\r\ncontent-length: {}\r\nx-content-type-options: nosniff\r\nx-request-id: {id:032x}\r\n",
+        "content-type: application/problem+json\r\ncontent-length: {}\r\nx-content-type-options: nosniff\r\nx-request-id: {id}\r\n",
         body.len()
     );
     Some([before, &fields, after, &body].concat().into_bytes())

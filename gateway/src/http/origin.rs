@@ -20,7 +20,7 @@ use super::scheme::Scheme;
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE");
 /// Request headers that they may send.
 const HEADERS: HeaderValue = HeaderValue::from_static(
-    "authorization, content-type, idempotency-key, if-match, if-none-match, last-event-id, x-request-id",
+    "authorization, content-type, idempotency-key, if-match, if-none-match, last-event-id, traceparent, tracestate, x-request-id",
 );
 /// Response headers that they may read.
 const EXPOSED: HeaderValue = HeaderValue::from_static(

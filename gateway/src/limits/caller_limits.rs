@@ -18,6 +18,8 @@ const SNAPSHOTS: usize = 4;
 /// answers whoever sends thousands at once by mistake.
 const REFUSALS: RateLimit = RateLimit::each_second(200, 20_000);
 const REFUSALS_AT_ONCE: RateLimit = RateLimit::each_second(2_000, 1_000);
+/// The traces that a caller may demand. Beyond them its requests are not recorded.
+const TRACES: RateLimit = RateLimit::each_second(10, 100);
 /// The sockets and event streams that a hero opens at once after an idle time, at least, and as a
 /// multiple of those that it may hold; a tenth of them each second.
 const OPENED: (usize, usize) = (256, 4);
@@ -31,6 +33,7 @@ pub struct CallerLimits {
     opened: Meters<CallerKey>,
     refusals: Meters<CallerKey>,
     refusals_at_once: Meters<CallerKey>,
+    traces: Meters<CallerKey>,
     pub reads: Arc<ReadTurns>,
     pub snapshots: Arc<ReadTurns>,
     pub unread: Arc<UnreadAnswers>,
@@ -55,6 +58,7 @@ impl CallerLimits {
             opened: Meters::new(opened(most_sockets)),
             refusals: Meters::new(REFUSALS),
             refusals_at_once: Meters::new(REFUSALS_AT_ONCE),
+            traces: Meters::new(TRACES),
             reads: ReadTurns::new(connections.div_ceil(2), most, &unread),
             // The sockets of a hero bound the number of those that wait.
             snapshots: ReadTurns::new(SNAPSHOTS, usize::MAX, &unread),
@@ -94,6 +98,11 @@ impl CallerLimits {
         } else {
             RefusalVerdict::Pause
         }
+    }
+
+    /// Charges a trace that this caller demands. Returns false if it has had too many.
+    pub fn may_demand_trace(&self, key: CallerKey) -> bool {
+        matches!(self.traces.take(key, 1), RateVerdict::Taken { .. })
     }
 
     /// Charges a request of this many bytes whose texts are stored. An address, which anybody may

@@ -20,6 +20,7 @@ use crate::web::Caller;
 use crate::web::Refusal;
 use crate::web::conditions::IfMatch;
 use crate::web::query::{FromPairs, Pairs, Params};
+use crate::web::request_identity::trace;
 
 /// Why an order is to be cancelled.
 #[derive(Serialize, ToSchema)]
@@ -114,7 +115,7 @@ pub async fn end(
             let hero_id = caller.hero_id();
             let attempt = |expected| {
                 let command = DeleteOrder { order_id: id, expected };
-                state.commands.delete(OfHero { hero_id, command })
+                state.commands.delete(OfHero { hero_id, command }, trace())
             };
             guard.guard(is_stale, attempt).await?;
             Ok(StatusCode::NO_CONTENT.into_response())
@@ -133,7 +134,7 @@ async fn try_cancel(
     let hero_id = caller.hero_id();
     let attempt = |expected| {
         let command = CancelOrder { order_id: id, reason: reason.clone(), expected };
-        state.commands.cancel(OfHero { hero_id, command })
+        state.commands.cancel(OfHero { hero_id, command }, trace())
     };
     guard.guard(is_stale, attempt).await
 }

@@ -29,6 +29,7 @@ use crate::web::Caller;
 use crate::web::Refusal;
 use crate::web::conditions::IfNoneMatch;
 use crate::web::query::{FromPairs, Pairs, Params};
+use crate::web::request_identity::trace;
 
 /// What is needed to place an order.
 #[derive(Serialize, ToSchema)]
@@ -46,7 +47,7 @@ impl FromJson for OfHero<PlaceOrder, HeroId> {
         let hero_id = fields.required_number("hero_id", HeroId::new);
         let meal_id = fields.required_number("meal_id", MealId::new);
         fields.finish(|| {
-            let command = PlaceOrder { meal_id: meal_id?, key: None };
+            let command = PlaceOrder::of(meal_id?);
             Some(Self { hero_id: hero_id?, command })
         })
     }
@@ -120,7 +121,7 @@ pub async fn place(
         return Err(no_hero(hero_id).into());
     }
     let command = PlaceOrder { key, ..command };
-    let placed = state.commands.place(OfHero { hero_id, command }).await?;
+    let placed = state.commands.place(OfHero { hero_id, command }, trace()).await?;
     let location = location(&format!("/orders/{}", placed.order.id));
     let answer =
         (StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(placed.order)).into_response();

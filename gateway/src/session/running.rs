@@ -14,6 +14,7 @@ mod socket_session;
 
 use std::task::Poll;
 
+use galley_protocol::TraceContext;
 use galley_protocol::close_code::CloseCode;
 use galley_protocol::jwt::Who;
 use tokio_util::sync::CancellationToken;
@@ -36,18 +37,25 @@ pub struct Connection {
     flood: FloodGauge,
     /// The caller of the token that opened the socket; `None` without authentication.
     who: Option<Who>,
+    /// The span that the handshake named.
+    named: Option<Box<TraceContext>>,
 }
 
 impl Connection {
     pub fn new(stream: Stream, socket: Socket, key: CallerKey, who: Option<Who>) -> Self {
-        Self { stream, socket, key, flood: FloodGauge::default(), who }
+        Self { stream, socket, key, flood: FloodGauge::default(), who, named: None }
+    }
+
+    /// Sets the span that the handshake named: it causes the commands that name none.
+    pub fn follow(&mut self, named: Option<Box<TraceContext>>) {
+        self.named = named;
     }
 
     /// The state of a busy client is boxed, and dropped as soon as the client is idle.
     pub async fn run(mut self: Box<Self>) {
         loop {
-            let Self { stream, socket, key, flood, who } = &mut *self;
-            let session = Session::new(stream, *key, flood, *who);
+            let Self { stream, socket, key, flood, who, named } = &mut *self;
+            let session = Session::new(stream, *key, named.as_deref(), flood, *who);
             if let Err(closed) = Box::pin(session.serve(socket)).await {
                 return Box::pin(self.socket.close(closed)).await;
             }

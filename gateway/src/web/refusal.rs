@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use galley_protocol::Problem;
 use galley_store::StoreError;
 
+use super::request_identity::named;
 use crate::store_problems::problem;
 
 /// The detail of the problem of a request without a token.
@@ -29,7 +30,7 @@ impl From<StoreError> for Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let Self(problem) = self;
+        let problem = named(self.0);
         let status = StatusCode::from_u16(problem.status)
             .expect("the table of problems holds HTTP statuses");
         let body = serde_json::to_vec(&problem).expect("a problem has only string keys");

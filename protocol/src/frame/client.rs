@@ -15,7 +15,10 @@ use crate::command::{
 use crate::fields::{Fields, whole};
 use crate::problem::{Problem, ProblemType};
 use crate::strict::Strict;
-use crate::{BearerToken, HeroId, IdempotencyKey, MealId, OrderId, PageCursor, ReasonText, Status};
+use crate::{
+    BearerToken, HeroId, IdempotencyKey, MealId, OrderId, PageCursor, ReasonText, Status,
+    TraceContext,
+};
 
 /// The pinned wire format: one frame per line, one of each command, that clients may send for ever.
 /// The documentation takes its examples from here.
@@ -148,7 +151,11 @@ fn command(mut fields: Fields, audience: Audience) -> Result<Command, Problem> {
         "place" => {
             let meal_id = fields.required_number("meal_id", MealId::new);
             let key = fields.text("key", IdempotencyKey::parse);
-            fields.finish(|| Some(Command::Place(PlaceOrder { meal_id: meal_id?, key })))
+            let readable =
+                |text: &str| Ok::<_, Infallible>(TraceContext::parse(text).map(Box::new));
+            let traceparent = fields.text("traceparent", readable).flatten();
+            let place = |meal_id| Command::Place(PlaceOrder { meal_id, key, traceparent });
+            fields.finish(|| meal_id.map(place))
         }
         "cancel" => {
             let order_id = fields.required_number("order_id", OrderId::new);

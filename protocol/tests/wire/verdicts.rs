@@ -63,9 +63,20 @@ fn defaults_are_those_of_the_reader() {
 }
 
 /// Every field of a command, and one that no command has.
-const FIELDS: [&str; 12] = [
-    "id", "meal_id", "key", "order_id", "reason", "status", "limit", "cursor", "hero_id",
-    "max_rate", "token", "x",
+const FIELDS: [&str; 13] = [
+    "id",
+    "meal_id",
+    "key",
+    "order_id",
+    "reason",
+    "status",
+    "limit",
+    "cursor",
+    "hero_id",
+    "max_rate",
+    "token",
+    "traceparent",
+    "x",
 ];
 
 /// Values at and around the edges of everything that a field may be.

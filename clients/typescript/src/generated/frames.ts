@@ -256,6 +256,11 @@ export interface components {
             key?: components["schemas"]["IdempotencyKey"];
             /** @description The meal to order. */
             meal_id: components["schemas"]["MealId"];
+            /**
+             * @description The span of the client that places the order (W3C Trace Context). One that cannot be read
+             *     is ignored. Only of frames: a request has a header.
+             */
+            traceparent?: string;
             /** @constant */
             type: "place";
         };
@@ -278,6 +283,11 @@ export interface components {
             detail: string;
             /** @description The wrong fields. */
             errors?: components["schemas"]["FieldError"][];
+            /**
+             * @description The request that met the problem: `/requests/` and its `X-Request-Id`. No page is there. A
+             *     frame has none.
+             */
+            instance?: string;
             /** @description The order as it is, when that is why. */
             order?: components["schemas"]["Order"];
             /**
@@ -292,6 +302,8 @@ export interface components {
             status: number;
             /** @description The same for each problem of a type. */
             title: string;
+            /** @description The trace of the request or command, if it is recorded. */
+            trace_id?: string;
             /** @description A path under this service that explains the problem type. */
             type: components["schemas"]["ProblemType"];
         };

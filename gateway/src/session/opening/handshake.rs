@@ -19,9 +19,9 @@ use crate::http::header_list::tokens;
 use crate::limits::Address;
 use crate::session::wire::socket::Socket;
 use crate::state::AppState;
-use crate::web::Refusal;
 use crate::web::guard::unauthorized;
 use crate::web::query::Pairs;
+use crate::web::{Refusal, named_trace};
 
 const SUBPROTOCOL: &str = "galley.v1";
 
@@ -82,6 +82,7 @@ async fn begin(
             Arrival::Refused(unauthorized(&state, Some(refused)), place)
         }
     };
+    let named = named_trace(request.headers()).map(Box::new);
     let upgrade = hyper::upgrade::on(&mut request);
     let max_message = state.config.max_message;
     let sockets = state.sockets.clone();
@@ -93,7 +94,8 @@ async fn begin(
         visit.receive(state, socket).await
     });
     sockets.spawn(async move {
-        if let Some(connection) = begun.await {
+        if let Some(mut connection) = begun.await {
+            connection.follow(named);
             connection.run().await;
         }
     });

@@ -4,9 +4,11 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use galley_protocol::frame::{ClientFrame, Command, CommandId, Reply, ServerFrame};
 use galley_protocol::{
-    Audience, Deleted, HeroId, OfHero, Order, OrderId, PageCursor, Problem, ProblemType, Version,
+    Audience, Deleted, HeroId, OfHero, Order, OrderId, PageCursor, Problem, ProblemType,
+    TraceContext, Version,
 };
 use galley_store::ListPage;
+use galley_telemetry::{Span, SpanKind, sample};
 
 use crate::commands::{Commands, Placed};
 use crate::hub::VersionSeen;
@@ -36,42 +38,55 @@ pub fn audience(hero_id: Option<HeroId>) -> Audience {
 }
 
 /// Starts the command. The future ends with the frame that answers it. A placement is in a batch as
-/// soon as this function returns.
+/// soon as this function returns. `named` is the span that the handshake named, for commands that
+/// name none.
 pub fn execute(
     state: &AppState,
     hero_id: Option<HeroId>,
     key: CallerKey,
+    named: Option<&TraceContext>,
     frame: ClientFrame,
 ) -> BoxFuture<'static, CommandReply> {
     let ClientFrame { id, command } = frame;
     let state = state.clone();
     match command {
-        Command::Place(command) => {
+        Command::Place(mut command) => {
+            let own = command.traceparent.take();
             let Some(hero_id) = hero_id else {
                 return refuse(id, "staff places no orders").boxed();
             };
-            let placed = state.commands.place(OfHero { hero_id, command });
+            let step = begin(&state, key, own.as_deref().or(named), "place");
+            let placed = state.commands.place(OfHero { hero_id, command }, context(step.as_ref()));
             placed
                 .map(move |placed| {
                     let placed =
                         placed.inspect(|placed| tell(&state, key, "place", placed.order.id));
-                    answer(id, placed.map(|Placed { order, replayed }| reply(order, replayed)))
+                    let placed = placed.map(|Placed { order, replayed }| reply(order, replayed));
+                    answer(id, end(step, placed))
                 })
                 .boxed()
         }
-        Command::Cancel(command) => async move {
-            let cancelled = state.commands.cancel(OfHero { hero_id, command }).await;
-            let cancelled = cancelled.inspect(|order| tell(&state, key, "cancel", order.id));
-            answer(id, cancelled.map(|order| reply(order, false)))
+        Command::Cancel(command) => {
+            let step = begin(&state, key, named, "cancel");
+            async move {
+                let request = OfHero { hero_id, command };
+                let cancelled = state.commands.cancel(request, context(step.as_ref())).await;
+                let cancelled = cancelled.inspect(|order| tell(&state, key, "cancel", order.id));
+                answer(id, end(step, cancelled.map(|order| reply(order, false))))
+            }
+            .boxed()
         }
-        .boxed(),
-        Command::Delete(command) => async move {
-            let deleted = state.commands.delete(OfHero { hero_id, command }).await;
-            let deleted = deleted.inspect(|gone| tell(&state, key, "delete", gone.order_id));
-            let reply = |Deleted { order_id, .. }| Reply::Deleted { deleted: true, order_id };
-            answer(id, deleted.map(reply))
+        Command::Delete(command) => {
+            let step = begin(&state, key, named, "delete");
+            async move {
+                let request = OfHero { hero_id, command };
+                let deleted = state.commands.delete(request, context(step.as_ref())).await;
+                let deleted = deleted.inspect(|gone| tell(&state, key, "delete", gone.order_id));
+                let reply = |Deleted { order_id, .. }| Reply::Deleted { deleted: true, order_id };
+                answer(id, end(step, deleted.map(reply)))
+            }
+            .boxed()
         }
-        .boxed(),
         Command::Get(command) => async move {
             let found = async {
                 let turn = state.limits.reads.take(key).await?;
@@ -116,6 +131,37 @@ fn tell(state: &AppState, key: CallerKey, command: &str, order_id: OrderId) {
     if matches!(key, CallerKey::Staff(_)) {
         tell_of_staff(state, key, &format!("{command} order {order_id}"));
     }
+}
+
+/// Begins the span of a command, if its trace is recorded.
+fn begin(
+    state: &AppState,
+    key: CallerKey,
+    named: Option<&TraceContext>,
+    name: &'static str,
+) -> Option<Span> {
+    let may_demand = || state.limits.may_demand_trace(key);
+    sample(SpanKind::Server, named, may_demand, || name.into())
+}
+
+fn context(step: Option<&Span>) -> Option<TraceContext> {
+    step.map(Span::context)
+}
+
+/// Ends the span of a command. A problem then names the trace.
+fn end(step: Option<Span>, reply: Result<Reply, Problem>) -> Result<Reply, Problem> {
+    let Some(mut step) = step else { return reply };
+    let trace = step.context();
+    if let Ok(Reply::Order { order, .. }) = &reply {
+        step.set("galley.order.id", order.id.get());
+    }
+    let problem = reply.as_ref().err().map(|problem| problem.kind.slug());
+    if let Some(slug) = problem {
+        step.set("error.type", slug);
+        step.fail(slug);
+    }
+    tracing::debug!(trace_id = %trace.trace_id, problem, "answered a command");
+    reply.map_err(|problem| problem.with_trace(Some(trace)))
 }
 
 fn reply(order: Order, replayed: bool) -> Reply {

@@ -12,7 +12,7 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use galley_protocol::close_code::CloseCode;
 use galley_protocol::frame::{ClientFrame, Command, CommandId, Reply, ServerFrame};
 use galley_protocol::jwt::Who;
-use galley_protocol::{BearerToken, Problem};
+use galley_protocol::{BearerToken, Problem, TraceContext};
 
 use super::execute::{self, CommandReply};
 use super::flood::FloodGauge;
@@ -38,6 +38,8 @@ pub struct Session<'a> {
     waiting: Option<ClientFrame>,
     /// The unit of its limits.
     key: CallerKey,
+    /// The span that the handshake named.
+    named: Option<&'a TraceContext>,
     flood: &'a mut FloodGauge,
     /// True while a command runs that must end before another one begins.
     exclusive: bool,
@@ -47,6 +49,7 @@ impl<'a> Session<'a> {
     pub fn new(
         stream: &'a mut Stream,
         key: CallerKey,
+        named: Option<&'a TraceContext>,
         flood: &'a mut FloodGauge,
         who: Option<Who>,
     ) -> Self {
@@ -58,6 +61,7 @@ impl<'a> Session<'a> {
             answers: FuturesOrdered::new(),
             waiting: None,
             key,
+            named,
             flood,
             exclusive: false,
         }
@@ -139,6 +143,7 @@ impl<'a> Session<'a> {
                 &self.state,
                 self.stream.hero_id(),
                 self.key,
+                self.named,
                 frame,
             ));
             return Ok(());
@@ -205,6 +210,7 @@ impl<'a> Session<'a> {
                     &self.state,
                     self.stream.hero_id(),
                     self.key,
+                    self.named,
                     frame,
                 ));
                 Ok(())

@@ -24,7 +24,7 @@ use crate::totals_cache::{Count, TotalsCache};
 const NOTICED_AFTER: i64 = 5;
 /// The longest wait for the database and the bus.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How long an answer is used.
+/// The time for which an answer is used.
 const FRESH: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Debug, Default)]
@@ -47,7 +47,7 @@ pub struct HeardNow {
     pub gaps: RepairCauses,
 }
 
-/// What the database and the bus say; `None` is what they did not say.
+/// The answers of the database and the bus; `None` where there was none.
 #[derive(Clone, Copy, Debug)]
 pub struct Backends {
     pub totals: Option<Totals>,

@@ -131,7 +131,7 @@ impl History {
                 second.known = step <= MAX_STEP;
             }
         }
-        for at in missing.map_or(now + 1, |missing| now - missing)..=now {
+        for at in missing.map_or(now + 1, |missing| now - missing.min(FAR))..=now {
             if let Some(second) = self.at(at) {
                 second.known = false;
             }

@@ -24,11 +24,11 @@ pub struct ProcessReport {
     pub pid: u32,
     /// The seconds since its start.
     pub uptime_seconds: u64,
-    /// What it does as a gateway.
+    /// The figures of its gateway. Absent if it is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub gateway: Option<GatewayReport>,
-    /// What it does as a worker.
+    /// The figures of its worker. Absent if it is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub worker: Option<WorkerReport>,

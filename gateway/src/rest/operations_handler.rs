@@ -81,19 +81,19 @@ pub struct QueueLength {
 pub struct ObservedProcess {
     /// Its random name as a publisher.
     id: i32,
-    /// Whether it is heard.
+    /// Its state, as the gateway that answers knows it.
     state: ProcessState,
     /// The milliseconds since its last heartbeat. Absent if there was none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     heard_ms: Option<u64>,
-    /// What it said about itself last. Absent for a version that does not.
+    /// Its last report about itself. Absent for a version that sends none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     report: Option<ProcessReport>,
 }
 
-/// Whether a process is heard.
+/// The state of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ProcessState {

@@ -656,9 +656,9 @@ export interface components {
              * @description Its random name as a publisher.
              */
             id: number;
-            /** @description What it said about itself last. Absent for a version that does not. */
+            /** @description Its last report about itself. Absent for a version that sends none. */
             report?: components["schemas"]["ProcessReport"];
-            /** @description Whether it is heard. */
+            /** @description Its state, as the gateway that answers knows it. */
             state: components["schemas"]["ProcessState"];
         };
         /**
@@ -841,7 +841,7 @@ export interface components {
         ProblemType: string;
         /** @description The report of a process. */
         ProcessReport: {
-            /** @description What it does as a gateway. */
+            /** @description The figures of its gateway. Absent if it is none. */
             gateway?: components["schemas"]["GatewayReport"];
             /**
              * @description The name of its host.
@@ -863,11 +863,11 @@ export interface components {
              * @example 1.0.0
              */
             version: string;
-            /** @description What it does as a worker. */
+            /** @description The figures of its worker. Absent if it is none. */
             worker?: components["schemas"]["WorkerReport"];
         };
         /**
-         * @description Whether a process is heard.
+         * @description The state of a process.
          * @enum {string}
          */
         ProcessState: "heard" | "unheard" | "dead" | "left";

@@ -4,8 +4,8 @@
 //! A message on the bus consists of lines of text, which a person can read with `SUBSCRIBE`:
 //!
 //! ```text
-//! galley3 <publisher> <running number>
-//! <hero> <order> <version> <status or -> <time> [traceparent=<context>] <frame>
+//! galley3 <publisher> <running number> [traceparent=<line>:<context>]
+//! <hero> <order> <version> <status or -> <time> <frame>
 //! ```
 //!
 //! A frame is one line of JSON. JSON escapes line feeds, so a line feed ends an update. Each
@@ -17,6 +17,7 @@
 //! ([`message_keys`](crate::message_keys)), or stand before the frame.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -28,7 +29,8 @@ use crate::{
 };
 
 const MAGIC: &str = "galley3";
-/// The beginning of the word with the span that made the change.
+/// The beginning of the words of the first line that name the span of an update, by its line: the
+/// first update has line 0. There the version before passes over them.
 const TRACE: &str = "traceparent=";
 
 /// The greatest running number of a message. A publisher that sends a thousand messages a second
@@ -175,16 +177,19 @@ impl UpdateBatch {
         let head = |message: &mut Vec<u8>, line: std::fmt::Arguments<'_>| {
             message.write_fmt(line).expect("writing to memory does not fail");
         };
-        head(&mut message, format_args!("{MAGIC} {publisher} {number}\n"));
-        for Update { hero_id, order_id, version, status, time, frame, trace } in updates {
+        head(&mut message, format_args!("{MAGIC} {publisher} {number}"));
+        for (line, update) in updates.iter().enumerate() {
+            if let Some(trace) = &update.trace {
+                head(&mut message, format_args!(" {TRACE}{line}:{trace}"));
+            }
+        }
+        message.push(b'\n');
+        for Update { hero_id, order_id, version, status, time, frame, .. } in updates {
             let status = status.map_or("-", Status::as_str);
             head(
                 &mut message,
                 format_args!("{hero_id} {order_id} {version} {status} {} ", time.millis()),
             );
-            if let Some(trace) = trace {
-                head(&mut message, format_args!("{TRACE}{trace} "));
-            }
             message.extend_from_slice(frame);
             message.push(b'\n');
         }
@@ -214,12 +219,22 @@ impl UpdateBatch {
         if number > MAX_NUMBER {
             return Err(Malformed("an impossible number"));
         }
+        let mut traces: HashMap<usize, Box<TraceContext>> = head.filter_map(trace).collect();
         let mut updates = Vec::new();
-        for line in lines {
-            updates.extend(decode_update(message, line)?);
+        for (at, line) in lines.enumerate() {
+            let update = decode_update(message, line)?;
+            // Usually nothing is traced, and nothing is looked up.
+            let trace = if traces.is_empty() { None } else { traces.remove(&at) };
+            updates.extend(update.map(|update| Update { trace, ..update }));
         }
         Ok(Self { publisher, number, updates })
     }
+}
+
+/// Returns the span of an update with its line, if the word of the first line names one.
+fn trace(word: &str) -> Option<(usize, Box<TraceContext>)> {
+    let (line, context) = word.strip_prefix(TRACE)?.split_once(':')?;
+    Some((line.parse().ok()?, TraceContext::parse_sampled(context)?))
 }
 
 /// Returns `None` for a frame of an unknown type.
@@ -251,8 +266,6 @@ fn read_update(words: &str, read: BusFrameFields<'_>, frame: Bytes) -> Option<Up
         word => Some(word.parse().ok()?),
     };
     let time = Timestamp::from_millis(words.next()?.parse().ok()?).ok()?;
-    let trace = words.find_map(|word| word.strip_prefix(TRACE));
-    let trace = trace.and_then(TraceContext::parse_sampled);
     let same = match (read.order, status) {
         (Some(order), Some(status)) => {
             (order.id, order.hero_id, order.version, order.status)
@@ -263,7 +276,7 @@ fn read_update(words: &str, read: BusFrameFields<'_>, frame: Bytes) -> Option<Up
     };
     // A socket that was given an impossible version would ignore all true ones.
     let is_possible = same && Status::versions(status).contains(&version.0);
-    is_possible.then_some(Update { hero_id, order_id, version, status, time, frame, trace })
+    is_possible.then_some(Update { hero_id, order_id, version, status, time, frame, trace: None })
 }
 
 #[cfg(test)]

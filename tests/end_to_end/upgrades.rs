@@ -44,6 +44,9 @@ async fn this_version_makes_way_for_the_version_before_under_load() {
 /// stops its gateway, whose sockets resume at that of `next`.
 async fn changes_over(first: &Release, next: &Release) {
     let stack = TestStack::distributed().gateways(0).workers(0).delay("0s..300ms");
+    // The version before knows nothing of traces, and each of this one carries them.
+    let stack =
+        stack.set("GALLEY_OTLP_ENDPOINT", "http://127.0.0.1:1").set("GALLEY_TRACE_RATIO", "1");
     let mut stack = stack.start().await;
     let (mut old_worker, old) = first.start(&mut stack).await;
     let meal = old.create_meal("Soup", &["water"]).await;

@@ -194,17 +194,14 @@ impl RedisPublisher {
         orders: &[OrderId],
         settled: &[(u16, &str)],
     ) -> Result<(), BusError> {
-        // The version before can read neither entries nor updates with a trace.
+        // The version before cannot read an entry with a trace.
         let is_carried = !self.keys.expect_unsigned();
         let traced =
             updates.iter().filter_map(|update| Some((update.order_id, &**update.trace.as_ref()?)));
         let traced: Vec<_> = traced.filter(|_| is_carried).collect();
         let parcels = self.names.shards().filter_map(|shard| {
             let mine = |update: &&Update| self.names.shard_of_hero(update.hero_id) == shard;
-            let mut updates: Vec<Update> = updates.iter().filter(mine).cloned().collect();
-            if !is_carried {
-                updates.iter_mut().for_each(|update| update.trace = None);
-            }
+            let updates: Vec<Update> = updates.iter().filter(mine).cloned().collect();
             let parcel = Parcel {
                 updates: (!updates.is_empty()).then_some(updates),
                 orders: orders

@@ -148,7 +148,7 @@ async fn a_trace_goes_with_the_entry_and_with_the_update(kind: BusKind) {
         assert_eq!(traces.collect::<BTreeMap<_, _>>(), expected.into());
         let heard = hear_batch(&mut *subscription).await;
         let traces: Vec<_> = heard.iter().map(|update| update.trace.as_deref().copied()).collect();
-        assert_eq!(traces, [carried, None]);
+        assert_eq!(traces, [Some(trace), None], "the version before passes over it");
         queue.settle(&entries, &[]).await.expect("a healthy bus");
     }
 }

@@ -11,6 +11,7 @@ mod key_set_source;
 mod revoked_heroes;
 mod ring_verifier;
 mod staff_names;
+pub mod stream_tickets;
 mod token_config;
 mod token_keys;
 mod token_rejection;

@@ -40,7 +40,7 @@ impl Refusals {
 }
 
 impl Cause {
-    const COUNT: usize = 15;
+    const COUNT: usize = 16;
 
     /// Returns every cause.
     #[cfg(test)]
@@ -80,6 +80,7 @@ impl Cause {
             Self::Token(TokenRejection::UnknownKey) => 12,
             Self::Token(TokenRejection::LongLived) => 13,
             Self::Token(TokenRejection::SignedOut) => 14,
+            Self::Token(TokenRejection::Ticket) => 15,
         }
     }
 }

@@ -21,6 +21,7 @@ mod problems;
 mod read_back;
 mod readiness;
 mod resource_handlers;
+mod ticket_handlers;
 
 use axum::routing::get;
 use axum::{Extension, Router};
@@ -70,6 +71,7 @@ pub fn router(state: &AppState) -> Router<AppState> {
         .routes(routes!(hero_handlers::end_tokens))
         .routes(routes!(order_handlers::of_hero))
         .routes(routes!(event_stream_handlers::of_hero))
+        .routes(routes!(ticket_handlers::create))
         .routes(routes!(meal_handlers::list))
         .routes(routes!(meal_handlers::get))
         .routes(routes!(order_handlers::place, order_handlers::list))

@@ -14,7 +14,7 @@ use crate::change_pages::{Changes, ChangesOfAll, ChangesRequest, States};
 use crate::cursor_keys::CursorKeys;
 use crate::requests::{
     CancelVerdict, Census, Claim, Claimed, ConnectionLoad, DeleteVerdict, Incarnations,
-    PlaceVerdict, SignOut, ViewedOrder,
+    PlaceVerdict, SignOut, Ticket, ViewedOrder,
 };
 use crate::snapshot::{Snapshot, SnapshotRequest};
 use crate::{Result, StoreConnectError};
@@ -30,14 +30,19 @@ pub trait Placing {
     async fn delete(&self, requests: &[OfHero<DeleteOrder>]) -> Result<Vec<DeleteVerdict>>;
 }
 
-/// Sign-outs of heroes.
+/// What all gateways know about tokens: sign-outs of heroes, and tickets.
 #[async_trait]
-pub trait SigningOut {
+pub trait Tokens {
     /// Ends the tokens of a hero that were issued until now, by the clock of the database. Returns
     /// `None` if there is no such hero.
     async fn sign_out(&self, hero_id: HeroId) -> Result<Option<SignOut>>;
     /// Reads the last sign-outs of heroes within this time, by the clock of the database.
     async fn sign_outs(&self, within: Duration) -> Result<Vec<SignOut>>;
+    /// Keeps a ticket by the digest of its text for [`TICKET_LIFE`](crate::TICKET_LIFE), by the clock
+    /// of the database. Forgets those that have ended.
+    async fn keep_ticket(&self, digest: &str, ticket: &Ticket) -> Result<()>;
+    /// Takes a ticket away, and returns it unless it has ended. No ticket is returned twice.
+    async fn take_ticket(&self, digest: &str) -> Result<Option<Ticket>>;
 }
 
 /// Reads of orders.

@@ -33,14 +33,14 @@ use std::time::Duration;
 use galley_protocol::{Hero, Meal};
 use thiserror::Error;
 
-pub use areas::{Placing, Reading, SigningOut, Upkeep, Work};
+pub use areas::{Placing, Reading, Tokens, Upkeep, Work};
 pub use change_pages::{CHANGES_PAGE, Changes, ChangesOfAll, ChangesRequest, Deletion, States};
 pub use cursor_keys::CursorKeys;
 pub use menu_area::Menu;
 pub use migrations::OUTDATED;
 pub use requests::{
     CancelVerdict, Census, ChangeError, Claim, ClaimFrom, Claimed, ConnectionLoad, Creation,
-    DeleteVerdict, IdRange, Incarnations, ListPage, PlaceVerdict, SignOut, ViewedOrder,
+    DeleteVerdict, IdRange, Incarnations, ListPage, PlaceVerdict, SignOut, Ticket, ViewedOrder,
 };
 pub use searching::SEARCHED;
 pub use snapshot::{MAX_ACTIVE, MAX_RESUMED, Snapshot, SnapshotRequest};
@@ -62,6 +62,9 @@ pub const MAX_ADOPTIONS: i32 = 5;
 
 /// The least time for which idempotency keys and deleted orders are kept.
 pub const RETENTION: Duration = Duration::from_hours(25);
+
+/// The time within which a ticket must be used.
+pub const TICKET_LIFE: Duration = Duration::from_secs(30);
 
 /// The error of a request that the database did not carry out.
 #[derive(Clone, Debug, Error)]
@@ -118,20 +121,11 @@ pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 /// The durable store of heroes, meals and orders.
 pub trait Store:
-    Menu<Hero> + Menu<Meal> + Placing + SigningOut + Reading + Work + Upkeep + Send + Sync + 'static
+    Menu<Hero> + Menu<Meal> + Placing + Tokens + Reading + Work + Upkeep + Send + Sync + 'static
 {
 }
 
 impl<T> Store for T where
-    T: Menu<Hero>
-        + Menu<Meal>
-        + Placing
-        + SigningOut
-        + Reading
-        + Work
-        + Upkeep
-        + Send
-        + Sync
-        + 'static
+    T: Menu<Hero> + Menu<Meal> + Placing + Tokens + Reading + Work + Upkeep + Send + Sync + 'static
 {
 }

@@ -18,8 +18,8 @@ use metrics::{counter, histogram};
 use crate::{
     CancelVerdict, Census, ChangeError, Changes, ChangesOfAll, ChangesRequest, Claim, Claimed,
     ConnectionLoad, Creation, CursorKeys, DeleteVerdict, Incarnations, ListPage, Menu,
-    PlaceVerdict, Placing, Reading, Result, SignOut, SigningOut, Snapshot, SnapshotRequest, States,
-    Store, StoreConnectError, StoreError, Upkeep, ViewedOrder, Work,
+    PlaceVerdict, Placing, Reading, Result, SignOut, Snapshot, SnapshotRequest, States, Store,
+    StoreConnectError, StoreError, Ticket, Tokens, Upkeep, ViewedOrder, Work,
 };
 
 /// Measures each operation of the store within.
@@ -154,13 +154,21 @@ impl<S: Store> Placing for MeteredStore<S> {
 }
 
 #[async_trait]
-impl<S: Store> SigningOut for MeteredStore<S> {
+impl<S: Store> Tokens for MeteredStore<S> {
     async fn sign_out(&self, hero_id: HeroId) -> Result<Option<SignOut>> {
         timed("sign_out", self.0.sign_out(hero_id)).await
     }
 
     async fn sign_outs(&self, within: Duration) -> Result<Vec<SignOut>> {
         timed("sign_outs", self.0.sign_outs(within)).await
+    }
+
+    async fn keep_ticket(&self, digest: &str, ticket: &Ticket) -> Result<()> {
+        timed("keep_ticket", self.0.keep_ticket(digest, ticket)).await
+    }
+
+    async fn take_ticket(&self, digest: &str) -> Result<Option<Ticket>> {
+        timed("take_ticket", self.0.take_ticket(digest)).await
     }
 }
 

@@ -27,10 +27,10 @@ mod server_processes;
 mod server_search;
 mod settled;
 mod shares;
-mod sign_outs;
 mod snapshots;
 mod statements;
 mod tally;
+mod token_area;
 mod upkeep;
 mod work;
 

@@ -42,6 +42,23 @@ pub struct SignOut {
     pub second: u64,
 }
 
+/// A ticket, which opens one socket or event stream for the caller of a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    /// The hero of the token; `None` for staff.
+    pub hero_id: Option<HeroId>,
+    /// The hash of the subject of the token.
+    pub subject: u64,
+    /// The subject as the log shows it.
+    pub name: String,
+    /// Begin of the life of the token, in seconds since the epoch, if it says so.
+    pub issued: Option<u64>,
+    /// End of the life of the token, in seconds since the epoch.
+    pub token_expires: u64,
+    /// The origin of the page that asked for it.
+    pub origin: Option<String>,
+}
+
 /// The reason why a hero or a meal was not changed or deleted.
 #[derive(Clone, Debug, Error)]
 pub enum ChangeError {

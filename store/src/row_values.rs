@@ -3,12 +3,12 @@
 
 use galley_protocol::frame::Totals;
 use galley_protocol::{
-    Allergy, Description, Hero, HeroName, HeroRef, Ingredient, Meal, MealName, MealRef, Order,
-    OrderView, Planet, Price, Reason, Status, Timestamp, Version,
+    Allergy, Description, Hero, HeroId, HeroName, HeroRef, Ingredient, Meal, MealName, MealRef,
+    Order, OrderView, Planet, Price, Reason, Status, Timestamp, Version,
 };
 use sqlx::{Decode, Postgres, Sqlite, Type};
 
-use crate::{Result, StoreError, ViewedOrder};
+use crate::{Result, StoreError, Ticket, ViewedOrder};
 
 /// The columns that [`order`] reads: for a deleted order, its last state before the deletion.
 macro_rules! order_columns {
@@ -93,6 +93,18 @@ pub(crate) trait Columns {
 
 pub(crate) fn only<R, T>(rows: &[R], read: impl Fn(&R) -> Result<T>) -> Result<Option<T>> {
     rows.first().map(read).transpose()
+}
+
+pub(crate) fn ticket(row: &impl Columns) -> Result<Ticket> {
+    let hero_id = get::<Option<i64>>(row, "hero_id")?.map(HeroId::try_from).transpose();
+    Ok(Ticket {
+        hero_id: hero_id.map_err(|error| wrong("hero_id", &error))?,
+        subject: get::<i64>(row, "subject")?.cast_unsigned(),
+        name: get(row, "name")?,
+        issued: get::<Option<i64>>(row, "issued")?.map(i64::cast_unsigned),
+        token_expires: get::<i64>(row, "token_expires")?.cast_unsigned(),
+        origin: get(row, "origin")?,
+    })
 }
 
 pub(crate) fn limit(count: usize) -> i64 {

@@ -17,10 +17,10 @@ mod placing;
 mod position;
 mod reading;
 mod rows;
-mod sign_outs;
 mod snapshots;
 mod statements;
 mod tally;
+mod token_area;
 mod upkeep;
 mod work;
 

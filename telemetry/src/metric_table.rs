@@ -126,7 +126,7 @@ metrics! {
     Gateway Counter REPAIRS "galley_repairs_total" {}
         "Reads of all changes from the database because updates may have been lost."
     // --- Database
-    Both Seconds DATABASE_SECONDS "galley_database_seconds" {"operation": ["place" "cancel" "delete" "order" "orders" "totals" "oldest_pending" "open_orders" "deleted_heroes" "sign_out" "sign_outs" "snapshots" "changes" "changes_of_all" "states" "present" "claim" "adopt" "complete" "hand_back" "enlist" "incarnations" "ping" "census" "maintain" "heroes" "meals"]}
+    Both Seconds DATABASE_SECONDS "galley_database_seconds" {"operation": ["place" "cancel" "delete" "order" "orders" "totals" "oldest_pending" "open_orders" "deleted_heroes" "sign_out" "sign_outs" "keep_ticket" "take_ticket" "snapshots" "changes" "changes_of_all" "states" "present" "claim" "adopt" "complete" "hand_back" "enlist" "incarnations" "ping" "census" "maintain" "heroes" "meals"]}
         "Seconds from the request of an operation to its outcome, with the wait for a connection, by operation."
     Both Counter DATABASE_ERRORS "galley_database_errors_total" {"operation": ["place" "cancel" "delete" "order" "orders" "totals" "oldest_pending" "open_orders" "deleted_heroes" "snapshots" "changes" "changes_of_all" "states" "present" "claim" "adopt" "complete" "hand_back" "enlist" "incarnations" "ping" "census" "maintain" "heroes" "meals"] "kind": ["unavailable" "trouble" "contended" "failed"]}
         "Operations that the database did not carry out, by operation and kind: it is unreachable or too slow, it reported a cause that it can name, other requests came first, or it refused."
@@ -180,7 +180,7 @@ metrics! {
         "Times that a client came upon a limit, by limit; docs/security.md lists them."
     Gateway Counter FRAMES_REFUSED "galley_frames_refused_total" {"problem": []}
         "Frames of clients that were no commands or came too fast, by type of problem."
-    Gateway Counter REFUSALS "galley_refusals_total" {"cause": ["foreign-origin" "foreign-host" "no-token" "bad-signature" "bad-algorithm" "bad-claims" "expired-token" "early-token" "hero-gone" "signed-out" "long-lived-token" "unknown-key" "not-staff" "auth-timeout" "too-many-unproven"]}
+    Gateway Counter REFUSALS "galley_refusals_total" {"cause": ["foreign-origin" "foreign-host" "no-token" "bad-signature" "bad-algorithm" "bad-claims" "expired-token" "early-token" "hero-gone" "signed-out" "bad-ticket" "long-lived-token" "unknown-key" "not-staff" "auth-timeout" "too-many-unproven"]}
         "Callers turned away, by cause."
     // --- Traces
     Gateway Counter TRACES_REFUSED "galley_traces_refused_total" {}

@@ -118,6 +118,7 @@ mod storage;
 mod strange_entries;
 mod supervision;
 mod texts;
+mod tickets;
 mod tokens;
 mod under_faults;
 mod unknown_totals;

@@ -34,12 +34,15 @@ pub enum TokenRejection {
     /// Its hero has signed out since it was issued.
     #[error("the hero of this token has signed out")]
     SignedOut,
+    /// The ticket in its place is no good.
+    #[error("the ticket is unknown, was used, is older than 30 seconds, or is another page's")]
+    Ticket,
 }
 
 impl TokenRejection {
     /// Every rejection.
     #[cfg(test)]
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Signature,
         Self::UnknownKey,
         Self::Algorithm,
@@ -49,6 +52,7 @@ impl TokenRejection {
         Self::NotYet,
         Self::HeroGone,
         Self::SignedOut,
+        Self::Ticket,
     ];
 
     /// The reason in one word, for logs and metrics.
@@ -64,6 +68,7 @@ impl TokenRejection {
             Self::NotYet => "early-token",
             Self::HeroGone => "hero-gone",
             Self::SignedOut => "signed-out",
+            Self::Ticket => "bad-ticket",
         }
     }
 

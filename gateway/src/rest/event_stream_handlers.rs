@@ -12,6 +12,7 @@ use utoipa::IntoParams;
 
 use super::path_id::Id;
 use super::problems::{OfListening, OfWatching};
+use crate::auth::stream_tickets::TICKET;
 use crate::http::Cut;
 use crate::http::entrance::Outside;
 use crate::limits::Address;
@@ -51,12 +52,17 @@ pub struct ResumeParams {
     /// which comes first. One that cannot be read begins anew.
     #[param(value_type = Option<String>)]
     cursor: Option<String>,
+    /// A ticket in place of a token; see `POST /tickets`.
+    #[param(value_type = Option<String>)]
+    #[expect(dead_code, reason = "the guard reads it")]
+    ticket: Option<String>,
 }
 
 impl FromPairs for ResumeParams {
     fn from_pairs(mut pairs: Pairs) -> Result<Self, Problem> {
         let cursor = pairs.one("cursor", str::parse::<String>);
-        pairs.finish(|| Some(Self { cursor }))
+        let ticket = pairs.one(TICKET, str::parse::<String>);
+        pairs.finish(|| Some(Self { cursor, ticket }))
     }
 }
 
@@ -77,6 +83,9 @@ pub struct WatchParams {
     /// which comes first. One that cannot be read begins anew.
     #[param(value_type = Option<String>)]
     cursor: Option<String>,
+    /// A ticket in place of a token; see `POST /tickets`.
+    #[param(value_type = Option<String>)]
+    ticket: Option<String>,
 }
 
 impl FromPairs for Watch {
@@ -85,6 +94,8 @@ impl FromPairs for Watch {
         let hero_id = pairs.one("hero_id", str::parse);
         let max_rate = pairs.one("max_rate", |text| rate(text.parse().unwrap_or_default()));
         let cursor = pairs.one("cursor", str::parse::<String>);
+        // The guard has taken it.
+        let _ = pairs.one(TICKET, str::parse::<String>);
         pairs.finish(|| Some(Self { status, hero_id, cursor, ..Self::all(max_rate) }))
     }
 }
@@ -94,7 +105,8 @@ impl FromPairs for Watch {
 /// The same frames as on the hero's WebSocket, as Server-Sent Events: `welcome`, `order`,
 /// `deleted`, `resync`, `reconnect`. `event` is the frame's `type`, `data` the frame, `id` its
 /// `cursor`. A browser's `EventSource` comes back by itself and misses nothing. Where tokens are
-/// asked for, it cannot send one: read the stream with `fetch` there.
+/// asked for, it cannot send one: it comes with a ticket (`POST /tickets`), and when the stream has
+/// ended with another one and `cursor`.
 #[utoipa::path(
     get, path = "/heroes/{id}/events", tag = "heroes", operation_id = "listen_to_hero",
     params(("id" = HeroId, Path, description = "Whose."), ResumeParams,
@@ -106,7 +118,7 @@ pub async fn of_hero(
     State(state): State<AppState>,
     caller: Caller,
     Id(id): Id<HeroId>,
-    Params(ResumeParams { cursor }): Params<ResumeParams>,
+    Params(ResumeParams { cursor, .. }): Params<ResumeParams>,
     LastEventId(last): LastEventId,
     Extension(Outside { address, .. }): Extension<Outside>,
     Extension(Cut(cut)): Extension<Cut>,

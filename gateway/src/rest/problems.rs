@@ -50,6 +50,8 @@ problems! {
     OfReadingOrder: OrderNotFound;
     /// Problems of reading an explanation.
     OfExplaining: NotFound;
+    /// Problems of asking for a ticket.
+    OfIssuing:;
     /// Problems of creating a hero or a meal.
     OfCreating: IdempotencyKeyReused MalformedJson RequestTimeout BodyTooLarge UnsupportedMediaType ValidationFailed;
     /// Problems of changing a hero.

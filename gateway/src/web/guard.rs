@@ -11,12 +11,15 @@ use galley_protocol::{Problem, ProblemType};
 use tracing::info;
 use utoipa_axum::router::OpenApiRouter;
 
+use super::query::Pairs;
 use super::refusal::NO_TOKEN;
 use super::{Caller, Refusal};
-use crate::auth::TokenRejection;
+use crate::auth::stream_tickets::{TICKET, TicketError, redeem};
+use crate::auth::{TokenRejection, Verifier};
 use crate::limits::CallerKey;
 use crate::refusals::Cause;
 use crate::state::AppState;
+use crate::store_problems;
 
 /// The challenge for a valid token that does not allow the request (RFC 6750 section 3.1).
 const INSUFFICIENT_SCOPE: HeaderValue =
@@ -83,13 +86,13 @@ pub fn unauthorized(state: &AppState, refused: Option<TokenRejection>) -> Proble
 }
 
 async fn ask(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    let caller = identify(&state, request.headers()).await;
+    let caller = identify(&state, request.headers(), ticket(&request)).await;
     let caller = caller.and_then(|caller| charge(&state, caller, request.method()));
     admit(&state, caller, request, next).await
 }
 
 async fn ask_for_staff(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    let caller = identify(&state, request.headers()).await.and_then(|caller| {
+    let caller = identify(&state, request.headers(), ticket(&request)).await.and_then(|caller| {
         if caller.is_staff() {
             return Ok(caller);
         }
@@ -148,14 +151,46 @@ pub fn tell_of_staff(state: &AppState, key: CallerKey, change: &str) {
     }
 }
 
-async fn identify(state: &AppState, headers: &HeaderMap) -> Result<Caller, Problem> {
+/// Returns the caller of a token, or of a ticket for an event stream.
+async fn identify(
+    state: &AppState,
+    headers: &HeaderMap,
+    ticket: Option<String>,
+) -> Result<Caller, Problem> {
     let Some(verifier) = &state.verifier else { return Ok(Caller::ANYBODY) };
     let claims = match bearer(headers) {
         Ok(Some(token)) => verifier.verify(token).await,
-        Ok(None) => return Err(unauthorized(state, None)),
+        Ok(None) => match ticket {
+            Some(ticket) => return by_ticket(state, verifier, &ticket, headers).await,
+            None => return Err(unauthorized(state, None)),
+        },
         Err(refused) => Err(refused),
     };
     claims.map(Caller::from).map_err(|refused| unauthorized(state, Some(refused)))
+}
+
+/// Returns the caller of a ticket, which is worth nothing from now on.
+///
+/// # Errors
+/// `unauthorized`, or a problem of the database.
+async fn by_ticket(
+    state: &AppState,
+    verifier: &Verifier,
+    ticket: &str,
+    headers: &HeaderMap,
+) -> Result<Caller, Problem> {
+    match redeem(verifier, &**state.commands.store(), ticket, headers).await {
+        Ok(claims) => Ok(claims.into()),
+        Err(TicketError::Refused(refused)) => Err(unauthorized(state, Some(refused))),
+        Err(TicketError::Store(error)) => Err(store_problems::problem(&error)),
+    }
+}
+
+/// Returns the ticket in the query of an event stream. No other route takes one.
+fn ticket(request: &Request) -> Option<String> {
+    let is_stream = request.method() == Method::GET && request.uri().path().ends_with("/events");
+    let query = request.uri().query().filter(|_| is_stream)?;
+    Pairs::decode(query).one(TICKET, str::parse::<String>)
 }
 
 #[cfg(test)]

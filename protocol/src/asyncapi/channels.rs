@@ -30,7 +30,7 @@ pub fn channels(messages: &Messages, schemas: &mut Schemas) -> Value {
             "messages": message_map(&everything),
             "bindings": {"ws": {
                 "method": "GET",
-                "query": query(&json!({"hero_id": hero_id, "cursor": cursor(schemas)})),
+                "query": query(&json!({"hero_id": hero_id, "cursor": cursor(schemas), "ticket": ticket()})),
                 "headers": handshake_headers(),
                 "bindingVersion": "0.1.0",
             }},
@@ -59,7 +59,8 @@ pub fn channels(messages: &Messages, schemas: &mut Schemas) -> Value {
 pub fn operations(messages: &Messages, schemas: &mut Schemas) -> Value {
     let commands: Vec<&str> = messages.commands().collect();
     let news: Vec<&str> = messages.frames().filter(|frame| !ANSWERS.contains(frame)).collect();
-    let watch = schemas.object::<Watch>()["properties"].take();
+    let mut watch = schemas.object::<Watch>()["properties"].take();
+    watch["ticket"] = ticket();
     let mut command = operation(
         "receive",
         "socket",
@@ -69,7 +70,7 @@ pub fn operations(messages: &Messages, schemas: &mut Schemas) -> Value {
     command["reply"] = json!({"channel": {"$ref": "#/channels/socket"}, "messages": message_list("socket", &ANSWERS)});
     let mut hero_events =
         operation("send", "hero_events", "The gateway tells a hero what changed.", &HERO_EVENTS);
-    hero_events["bindings"] = get(&json!({"cursor": cursor(schemas)}));
+    hero_events["bindings"] = get(&json!({"cursor": cursor(schemas), "ticket": ticket()}));
     let mut staff_events =
         operation("send", "staff_events", "The gateway tells staff what changed.", &STAFF_EVENTS);
     staff_events["bindings"] = get(&watch);
@@ -113,7 +114,8 @@ fn query(properties: &Value) -> Value {
     json!({"type": "object", "properties": properties, "additionalProperties": false})
 }
 
-/// Returns the headers that may carry a token. The query may not, because it gets into logs.
+/// Returns the headers that may carry a token. The query may not, because it gets into logs; a ticket
+/// is worth nothing there.
 fn handshake_headers() -> Value {
     json!({"type": "object", "properties": {
         "Authorization": {"type": "string", "pattern": "^Bearer .+$", "description": "The token, of clients that can set headers."},
@@ -124,6 +126,10 @@ fn handshake_headers() -> Value {
 
 fn cursor(schemas: &mut Schemas) -> Value {
     described(schemas.of::<SignedCursor>(), "Where to resume: the last `cursor` seen.")
+}
+
+fn ticket() -> Value {
+    json!({"type": "string", "description": "A ticket of `POST /tickets` in place of a token, of pages in a browser."})
 }
 
 fn described(mut schema: Value, description: &str) -> Value {

@@ -28,7 +28,7 @@ mod clocks;
 mod ending_orders;
 mod folded_texts;
 mod fresh_database;
-mod kept_sign_outs;
+mod kept_tokens;
 mod menu_resources;
 mod order_snapshots;
 mod order_totals;

@@ -14,8 +14,8 @@ use galley_protocol::{
 use galley_store::{
     CancelVerdict, Census, ChangeError, Changes, ChangesOfAll, ChangesRequest, Claim, ClaimFrom,
     Claimed, Creation, CursorKeys, DeleteVerdict, IdRange, Incarnations, ListPage, MAX_ADOPTIONS,
-    Menu, PlaceVerdict, Placing, Reading, Result, SignOut, SigningOut, Snapshot, SnapshotRequest,
-    States, StoreError, Upkeep, ViewedOrder, Work,
+    Menu, PlaceVerdict, Placing, Reading, Result, SignOut, Snapshot, SnapshotRequest, States,
+    StoreError, Ticket, Tokens, Upkeep, ViewedOrder, Work,
 };
 use tokio::sync::watch;
 
@@ -425,11 +425,17 @@ impl Reading for Shelf {
 }
 
 #[async_trait]
-impl SigningOut for Shelf {
+impl Tokens for Shelf {
     async fn sign_out(&self, _: HeroId) -> Result<Option<SignOut>> {
         unimplemented!("a worker does not ask this")
     }
     async fn sign_outs(&self, _: Duration) -> Result<Vec<SignOut>> {
+        unimplemented!("a worker does not ask this")
+    }
+    async fn keep_ticket(&self, _: &str, _: &Ticket) -> Result<()> {
+        unimplemented!("a worker does not ask this")
+    }
+    async fn take_ticket(&self, _: &str) -> Result<Option<Ticket>> {
         unimplemented!("a worker does not ask this")
     }
 }

@@ -133,7 +133,8 @@ export interface paths {
          * @description The same frames as on the hero's WebSocket, as Server-Sent Events: `welcome`, `order`,
          *     `deleted`, `resync`, `reconnect`. `event` is the frame's `type`, `data` the frame, `id` its
          *     `cursor`. A browser's `EventSource` comes back by itself and misses nothing. Where tokens are
-         *     asked for, it cannot send one: read the stream with `fetch` there.
+         *     asked for, it cannot send one: it comes with a ticket (`POST /tickets`), and when the stream has
+         *     ended with another one and `cursor`.
          */
         get: operations["listen_to_hero"];
         put?: never;
@@ -398,6 +399,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/tickets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask for a ticket
+         * @description It opens one socket or event stream for the caller of the token, where no header can be set: a
+         *     page says `new EventSource('/heroes/4/events?ticket=…')`, and asks for another ticket when the
+         *     stream has ended. It is good for 30 seconds and for the origin of the page that asked.
+         */
+        post: operations["ask_for_ticket"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -542,6 +565,20 @@ export interface components {
             wait_ms?: number;
         };
         Ingredient: string;
+        /** @description A ticket, which opens one socket or event stream. */
+        IssuedTicket: {
+            /**
+             * Format: int64
+             * @description The time within which it must be used, in milliseconds.
+             * @example 30000
+             */
+            expires_in_ms: number;
+            /**
+             * @description The text for the parameter `ticket` of `/ws`, `/events` or `/heroes/{id}/events`.
+             * @example m3vXoBq8yJ0fQZP2mWl0c1tJ6XoT9i7uVdG4sYk5rEw
+             */
+            ticket: string;
+        };
         /** @description A meal on the menu. */
         Meal: {
             /** @description What to expect of it. */
@@ -1056,6 +1093,8 @@ export interface operations {
                 max_rate?: number;
                 /** @description Only orders that are, or were before, in one of these; may be repeated. */
                 status?: components["schemas"]["Status"][];
+                /** @description A ticket in place of a token; see `POST /tickets`. */
+                ticket?: string;
             };
             header?: {
                 /** @description The `id` of the last event that is known. */
@@ -1940,6 +1979,8 @@ export interface operations {
                  *     which comes first. One that cannot be read begins anew.
                  */
                 cursor?: string;
+                /** @description A ticket in place of a token; see `POST /tickets`. */
+                ticket?: string;
             };
             header?: {
                 /** @description The `id` of the last event that is known. One that cannot be read begins anew. */
@@ -3930,6 +3971,84 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["ReadinessReport"];
+                };
+            };
+        };
+    };
+    ask_for_ticket: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The ticket. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IssuedTicket"];
+                };
+            };
+            /** @description `invalid-parameter`: A path or query parameter or a header is malformed, unknown or out of bounds. `errors` names each. Nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: This is not for this kind of client: a hero places and cancels, staff watches the whole feed and manages heroes and meals; and pages of other origins must be allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected-request`: The request names a host that is not this service's: a foreign page may have made its name lead here. Nothing was changed. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate-limited`: More came in a short time, or at once, than this caller may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: Something went wrong that should not have; it was logged under the request id. Repeat a placement only with the same idempotency key. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: Something that this service depends on is away. The request may have been carried out or not: repeat a placement with the same idempotency key, and read before repeating anything else. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };

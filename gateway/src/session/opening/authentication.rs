@@ -1,7 +1,7 @@
 //! The authentication of a socket's client: with the handshake, or with its first message.
 //!
 //! A token is sent in a header (which a page in a browser cannot set), as a sub-protocol (which it
-//! can), or in an `auth` frame. It is never in the query, because proxies log queries. A socket
+//! can), or in an `auth` frame. It is never in the query, because proxies log queries; a ticket is. A socket
 //! without a token is not in the hub, receives no updates, and may send only `auth`.
 
 use std::time::Duration;
@@ -13,6 +13,7 @@ use galley_protocol::{Problem, ProblemType};
 use hyper::header::{self, HeaderMap};
 use tokio::time::timeout;
 
+use crate::auth::stream_tickets::{TicketError, redeem};
 use crate::auth::{Claims, TokenRejection};
 use crate::http::header_list::tokens;
 use crate::limits::{Address, WaitingPlace};
@@ -21,6 +22,7 @@ use crate::session::running::renewal::verify;
 use crate::session::wire::Closed;
 use crate::session::wire::socket::{Socket, SocketInput};
 use crate::state::AppState;
+use crate::store_problems;
 use crate::web::Caller;
 use crate::web::guard::{bearer, unauthorized};
 
@@ -52,11 +54,21 @@ pub async fn shown(
     state: &AppState,
     address: Address,
     headers: &HeaderMap,
+    ticket: Option<&str>,
 ) -> Result<TokenShown, Problem> {
     let Some(verifier) = &state.verifier else { return Ok(TokenShown::Caller(Caller::ANYBODY)) };
     let refuse = |refused| unauthorized(state, Some(refused));
     let offered = tokens(headers, &header::SEC_WEBSOCKET_PROTOCOL)
         .find_map(|protocol| protocol.strip_prefix(BEARER));
+    if let Some(ticket) = ticket {
+        return match redeem(verifier, &**state.commands.store(), ticket, headers).await {
+            Ok(claims) => Ok(TokenShown::Caller(claims.into())),
+            Err(TicketError::Refused(refused)) => {
+                Ok(TokenShown::Bad(refused, reserve(state, address)?))
+            }
+            Err(TicketError::Store(error)) => Err(store_problems::problem(&error)),
+        };
+    }
     match (bearer(headers).map_err(refuse)?, offered) {
         (Some(_), Some(_)) => Err(Problem::new(ProblemType::BadHandshake)
             .with_detail("a token must come in the header or as a sub-protocol, not both")),

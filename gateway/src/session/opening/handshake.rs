@@ -14,6 +14,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use super::admission::{enter, outbox, seat};
 use super::arrival::Arrival;
 use super::authentication::{TokenShown, shown};
+use crate::auth::stream_tickets::TICKET;
 use crate::http::entrance::Outside;
 use crate::http::header_list::tokens;
 use crate::limits::Address;
@@ -65,11 +66,12 @@ async fn begin(
     let mut pairs = Pairs::decode(request.uri().query().unwrap_or_default());
     let hero_id = pairs.one("hero_id", str::parse::<HeroId>);
     let cursor = pairs.one("cursor", str::parse::<String>);
+    let ticket = pairs.one(TICKET, str::parse::<String>);
     pairs.finish(|| Some(()))?;
     let seat = seat(&state, address)?;
     let since = state.commands.read_cursor(cursor).await;
     let outbox = outbox(&state);
-    let visit = match shown(&state, address, request.headers()).await? {
+    let visit = match shown(&state, address, request.headers(), ticket.as_deref()).await? {
         TokenShown::Caller(caller) => Arrival::Entered(Box::new(
             enter(&state, seat, caller, hero_id, since, Arc::clone(&outbox)).await?,
         )),

@@ -17,6 +17,7 @@ mod recorder;
 mod span;
 mod trace_export;
 mod trace_queue;
+mod trace_sampling;
 
 pub use batch_spans::BatchSpans;
 pub use metric_document::document;
@@ -24,4 +25,4 @@ pub use metric_table::*;
 pub use recorder::{install, render, upkeep};
 pub use span::{Span, SpanKind};
 pub use trace_export::{TraceExport, TraceSettings};
-pub use trace_queue::sample;
+pub use trace_sampling::sample;

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::metric_table::{SPANS_DROPPED, SPANS_EXPORTED};
-use crate::trace_queue;
+use crate::{trace_queue, trace_sampling};
 
 /// The most spans in one request to the collector.
 const MAX_BATCH: usize = 512;
@@ -71,7 +71,8 @@ impl TraceExport {
             .build()
             .map_err(|error| error.to_string())?;
         exporter.set_resource(&resource(settings.service));
-        let spans = trace_queue::open(settings.ratio)?;
+        let spans = trace_queue::open()?;
+        trace_sampling::begin(settings.ratio);
         let stop = CancellationToken::new();
         let task = tokio::spawn(export_all(spans, exporter, stop.clone()));
         Ok(Self { stop, task })

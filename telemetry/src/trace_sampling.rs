@@ -41,6 +41,7 @@ pub(crate) fn begin(ratio: f64) {
 /// A caller that names its own span decides itself, within bounds: `may_demand` is asked whether
 /// this caller may have one more trace, and the process has a bound for all callers. Beyond them
 /// the request is not recorded, and counted. A part of the other requests is recorded by chance.
+#[must_use]
 pub fn sample(
     kind: SpanKind,
     named: Option<&TraceContext>,
@@ -85,7 +86,8 @@ mod tests {
         let mut meter = DemandMeter { began: Instant::now(), window: AtomicU64::new(0) };
         let taken = (0..1_000).filter(|_| meter.take()).count();
         assert!(u64::try_from(taken).is_ok_and(|taken| taken >= MAX_DEMANDED && taken < 1_000));
-        meter.began = Instant::now() - Duration::from_secs(7);
+        let earlier = meter.began.checked_sub(Duration::from_secs(7));
+        meter.began = earlier.expect("this machine runs for longer");
         assert!(meter.take(), "another second");
     }
 }

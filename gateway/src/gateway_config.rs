@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
-use galley_launch::ListenAddress;
+use galley_launch::{CheckReport, ListenAddress};
 
 use crate::BindError;
 use crate::auth::{TokenConfig, Verifier};
@@ -207,6 +207,19 @@ impl GatewayConfig {
                  keeps others out",
                 self.listen
             ))),
+        }
+    }
+
+    /// Adds the keys of the identity provider to a report, if there is one: whether they can be read.
+    pub async fn try_keys(&self, report: &mut CheckReport) {
+        if let Ok(Some(verifier)) = self.verifier()
+            && verifier.keys().has_source()
+        {
+            let answer = verifier.keys().read().await;
+            report.add(
+                "identity provider",
+                answer.map(|count| format!("has {count} keys for tokens")),
+            );
         }
     }
 

@@ -52,7 +52,15 @@ fn main() -> ExitCode {
         let BackendArguments { database_url, .. } = &arguments.backends;
         let command = GatewayCommandLine::command();
         let bus = arguments.backends.bus();
-        return galley_launch::check(&command, &matches, settings, database_url, &bus);
+        let gateway = &arguments.gateway;
+        return galley_launch::check(
+            &command,
+            &matches,
+            settings,
+            database_url,
+            &bus,
+            async |report| gateway.try_keys(report).await,
+        );
     }
     let log = arguments.log.clone();
     let traces = arguments.traces.clone();

@@ -180,7 +180,7 @@ impl CheckReport {
 }
 
 /// Checks a gateway or a worker, and prints the report. `settings` is the verdict on settings that
-/// the command line alone cannot judge.
+/// the command line alone cannot judge. `try_others` adds further dependencies to the report.
 #[must_use]
 pub fn check(
     command: &Command,
@@ -188,6 +188,7 @@ pub fn check(
     settings: Result<(), Failure>,
     database_url: &str,
     bus: &BusConfig,
+    try_others: impl AsyncFnOnce(&mut CheckReport),
 ) -> ExitCode {
     if let Err(failure) = settings {
         return Failure::report(Err(failure));
@@ -198,6 +199,7 @@ pub fn check(
         Ok(runtime) => runtime.block_on(async {
             report.try_database(database_url).await;
             report.try_bus(bus).await;
+            try_others(&mut report).await;
         }),
         Err(error) => report.add("threads", Err(error.to_string())),
     }

@@ -30,6 +30,7 @@ pub fn run(serve: &ServeArguments, matches: &ArgMatches, remote: Option<Remote>)
             ..BusConfig::default()
         };
         report.try_bus(&bus).await;
+        serve.gateway.try_keys(&mut report).await;
         if let Some(remote) = remote {
             let answer = gateway(remote).await.map_err(|error| error.to_string());
             report.add("gateway", answer);

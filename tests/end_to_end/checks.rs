@@ -1,6 +1,7 @@
 //! `--check` and `galley doctor` tell what would be used, and whether it answers.
 
 use galley_tests::command_output::{CommandOutput, run};
+use galley_tests::key_server::KeyServer;
 use galley_tests::namespace::shared_redis;
 use galley_tests::{RedisServer, TestStack};
 use serde_json::Value;
@@ -44,6 +45,28 @@ async fn a_check_tries_everything_and_fails_for_one_that_does_not_answer() {
     let variables = [gone, ("REDIS_URL", &redis), ("GALLEY_AUTH", "jwt")];
     let said = run("galley-gateway", &["--check"], &variables).await;
     assert!(said.code == 2 && said.stderr.contains("GALLEY_JWT_SECRET"), "{said:?}");
+}
+
+#[tokio::test]
+async fn a_check_reads_the_keys_of_the_identity_provider() {
+    let (server, redis) = (KeyServer::start().await, shared_redis());
+    let (database, address) = (("DATABASE_URL", "sqlite://none.db"), server.address());
+    let tokens = [
+        ("GALLEY_AUTH", "jwt"),
+        ("GALLEY_JWT_ISSUER", "https://provider.example"),
+        ("GALLEY_JWT_JWKS", &address),
+    ];
+    let variables = [&tokens[..], &[database, ("REDIS_URL", &redis)]].concat();
+    let gone = ("DATABASE_URL", "postgres://a:hush@127.0.0.1:1/b");
+    let of_gateway = [&tokens[..], &[gone, ("REDIS_URL", &redis)]].concat();
+    for (program, variables) in [("galley-gateway", &of_gateway), ("galley", &variables)] {
+        let said = run(program, &["--check"], variables).await;
+        assert_eq!(said.code, 1, "{program}: {said:?}");
+        has_line(&said, &["FAILED", "identity provider", &address]);
+    }
+    server.say(200, r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#);
+    let said = run("galley", &["--check"], &variables).await;
+    has_line(&said, &["ok", "identity provider", "has 1 keys"]);
 }
 
 #[tokio::test]

@@ -54,7 +54,14 @@ fn main() -> ExitCode {
         let command = WorkerCommandLine::command();
         let bus = arguments.backends.bus();
         let settings = arguments.traces.check();
-        return galley_launch::check(&command, &matches, settings, database_url, &bus);
+        return galley_launch::check(
+            &command,
+            &matches,
+            settings,
+            database_url,
+            &bus,
+            async |_| {},
+        );
     }
     let log = arguments.log.clone();
     let traces = arguments.traces.clone();

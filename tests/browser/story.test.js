@@ -16,7 +16,7 @@ const french = {
   newMeal: "Nouveau plat", price: "Prix", origin: "Planète d'origine", ingredients: "Ingrédients", save: "Enregistrer",
   conflict: "Quelqu'un d'autre a modifié cette fiche entre-temps", mine: "Enregistrer le mien", meals: "Plats",
   pause: "Pause", resume: "Reprendre", missed: "changements entre-temps", command: "Commande", lost: "personne ne répond",
-  views: ["Commander", "Cuisine", "Gérer", "Console"],
+  views: ["Commander", "Cuisine", "Gérer", "Console", "Exploitation"],
 };
 const english = {
   newHero: "New hero", name: "Name", planet: "Planet", allergies: "Allergies", create: "Create",
@@ -27,7 +27,7 @@ const english = {
   newMeal: "New meal", price: "Price", origin: "Origin planet", ingredients: "Ingredients", save: "Save",
   conflict: "Somebody else changed this meanwhile", mine: "Save mine over it", meals: "Meals",
   pause: "Pause", resume: "Resume", missed: "changes meanwhile", command: "Command", lost: "nobody answers",
-  views: ["Order", "Kitchen", "Manage", "Console"],
+  views: ["Order", "Kitchen", "Manage", "Console", "Operations"],
 };
 
 for (const [language, theme, words] of [["fr", "light", french], ["en", "dark", english]]) {

@@ -43,9 +43,7 @@ pub async fn issue(
     claims: Claims,
     headers: &HeaderMap,
 ) -> Result<String, StoreError> {
-    let mut bytes = [0; BYTES];
-    rand::rng().fill_bytes(&mut bytes);
-    let text = URL_SAFE_NO_PAD.encode(bytes);
+    let text = unused();
     let ticket = Ticket {
         hero_id: match claims.who {
             Who::Hero(id) => Some(id),
@@ -59,6 +57,13 @@ pub async fn issue(
     };
     store.keep_ticket(&digest(&text), &ticket).await?;
     Ok(text)
+}
+
+/// Returns the text of a ticket that nobody has.
+pub fn unused() -> String {
+    let mut bytes = [0; BYTES];
+    rand::rng().fill_bytes(&mut bytes);
+    URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// Takes a ticket, and returns the claims of the token for which it was made.

@@ -35,6 +35,7 @@ async fn the_document_describes_every_route_with_its_problems() {
             "/heroes/{id} delete get patch put",
             "/heroes/{id}/events get",
             "/heroes/{id}/orders get",
+            "/heroes/{id}/sign-out post",
             "/meals get post",
             "/meals/{id} delete get patch put",
             "/metrics get",
@@ -44,6 +45,7 @@ async fn the_document_describes_every_route_with_its_problems() {
             "/orders/{id}/cancel post",
             "/problems/{slug} get",
             "/readyz get",
+            "/tickets post",
         ]
     );
     let operations = document["paths"]

@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The longest wait for the last spans at the end of the process.
 const LAST_SPANS: Duration = Duration::from_secs(2);
 /// The least time between two lines of the log about the same failure.
-const LOG_EVERY: Duration = Duration::from_secs(60);
+const LOG_EVERY: Duration = Duration::from_mins(1);
 
 /// The collector and the share of traces.
 #[derive(Clone, Debug)]
@@ -121,9 +121,9 @@ async fn export_all(
         }
         let count = batch.len();
         let full = spans.capacity() == 0;
-        let exported = exporter.export(batch.drain(..).map(|span| *span).collect()).await;
+        let outcome = exporter.export(batch.drain(..).map(|span| *span).collect()).await;
         let count = u64::try_from(count).unwrap_or(u64::MAX);
-        match exported {
+        match outcome {
             Ok(()) => {
                 metrics::counter!(SPANS_EXPORTED).increment(count);
                 failure.end();
@@ -140,6 +140,7 @@ async fn export_all(
 }
 
 /// Waits for spans. Returns when enough are there, or the first has waited long enough.
+#[expect(clippy::vec_box, reason = "the queue holds them so")]
 async fn gather(spans: &mut Receiver<Box<SpanData>>, batch: &mut Vec<Box<SpanData>>) {
     spans.recv_many(batch, MAX_BATCH).await;
     let end = Instant::now() + GATHER;

@@ -147,7 +147,8 @@ async fn callers_that_demand_more_traces_than_they_may_are_served_without() {
     let clicks =
         |from: u8| join_all((from..from + 100).map(|number| place_at(&client, hero, meal, number)));
     let (began, refused) = (Instant::now(), "galley_traces_refused_total");
-    (clicks(0).await, clicks(100).await);
+    clicks(0).await;
+    clicks(100).await;
     let refused = client.metric(refused).await;
     // A hundred at once, and ten a second.
     let allowed = 101 + began.elapsed().as_secs() * 10 + 10;

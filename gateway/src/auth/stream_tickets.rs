@@ -60,6 +60,7 @@ pub async fn issue(
 }
 
 /// Returns the text of a ticket that nobody has.
+#[must_use]
 pub fn unused() -> String {
     let mut bytes = [0; BYTES];
     rand::rng().fill_bytes(&mut bytes);

@@ -71,7 +71,9 @@ pub struct ServeArguments {
 pub fn run(arguments: ServeArguments) -> ExitCode {
     let log = arguments.log.clone();
     let traces = arguments.traces.clone();
-    galley_launch::run(&log, async |stop| traces.around("galley", serve(arguments, stop)).await)
+    galley_launch::run(&log, async |stop| {
+        Box::pin(traces.around("galley", serve(arguments, stop))).await
+    })
 }
 
 async fn serve(arguments: ServeArguments, stop: CancellationToken) -> Result<(), Failure> {

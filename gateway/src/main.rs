@@ -65,7 +65,7 @@ fn main() -> ExitCode {
     let log = arguments.log.clone();
     let traces = arguments.traces.clone();
     galley_launch::run(&log, async |stop| {
-        traces.around("galley-gateway", serve(arguments, stop)).await
+        Box::pin(traces.around("galley-gateway", serve(arguments, stop))).await
     })
 }
 

@@ -195,10 +195,16 @@ pub struct HeardProcess {
     pub publisher: PublisherId,
     /// The moment of its last heartbeat.
     pub at: Instant,
-    /// That was its goodbye.
+    /// True if its last heartbeat was its goodbye.
     pub left: bool,
     /// Its last report; `None` for a version that sends none.
     pub report: Option<Arc<ProcessReport>>,
+}
+
+/// Returns the orders whose traces are recorded.
+fn traced_orders(updates: &[Update]) -> Vec<(OrderId, &TraceContext)> {
+    let traced = updates.iter().filter_map(|it| Some((it.order_id, &**it.trace.as_ref()?)));
+    traced.collect()
 }
 
 /// A live publisher that is silent on at least one shard.

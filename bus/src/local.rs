@@ -25,7 +25,7 @@ use crate::inbox::Inbox;
 use crate::own_report::OwnReport;
 use crate::publish_progress::{PendingOperation, PublishProgress, new_publisher};
 use crate::tracked_subscription::{BusMessage, Decode, TrackedSubscription};
-use crate::{Bus, BusError, Entry, Queue, QueueBacklog, Subscription};
+use crate::{Bus, BusError, Entry, Queue, QueueBacklog, Subscription, traced_orders};
 
 /// The most entries that wait; beyond it, new ones are dropped. Also the most unsettled entries of
 /// one reader; beyond it, the reader takes no more.
@@ -130,10 +130,10 @@ impl LocalState {
 impl Bus for LocalBus {
     async fn publish(&self, updates: &[Update], orders: &[OrderId]) -> Result<(), BusError> {
         self.shared.publish(updates);
-        let is_traced = updates.iter().any(|update| update.trace.is_some());
+        let traced = traced_orders(updates);
         let trace_of = |order: OrderId| {
-            let updates = if is_traced { updates } else { &[] };
-            updates.iter().find(|update| update.order_id == order)?.trace.clone()
+            let (_, trace) = traced.iter().find(|(id, _)| *id == order)?;
+            Some(Box::new(**trace))
         };
         self.shared.enqueue(orders.iter().map(|order| (*order, trace_of(*order))));
         Ok(())

@@ -105,7 +105,7 @@ pub struct GatewayConfig {
     /// The greatest age of a socket or event stream, a duration of at least 1s or `unlimited`. An
     /// older one is sent away with close 1012, at its own moment within the last tenth, and comes
     /// back wherever there is room: so gateways share the load again
-    #[arg(long, env = "GALLEY_MAX_SOCKET_AGE", default_value = "unlimited", value_parser = age, value_name = "DURATION")]
+    #[arg(long, env = "GALLEY_MAX_SOCKET_AGE", default_value = "unlimited", value_parser = galley_launch::parse_age, value_name = "DURATION")]
     pub max_socket_age: Duration,
 
     /// Commands that one hero or member of staff may send, over all sockets, and by REST if a token
@@ -274,16 +274,6 @@ fn duration(text: &str) -> Result<Duration, String> {
     let duration = galley_launch::parse_duration(text)?;
     let is_long = duration >= Duration::from_millis(100);
     is_long.then_some(duration).ok_or_else(|| "must be at least 100ms".to_owned())
-}
-
-fn age(text: &str) -> Result<Duration, String> {
-    if text == "unlimited" {
-        return Ok(Duration::MAX);
-    }
-    let age =
-        galley_launch::parse_duration(text).map_err(|error| format!("{error}, or unlimited"))?;
-    let is_long = age >= Duration::from_secs(1);
-    is_long.then_some(age).ok_or_else(|| "must be at least 1s, or unlimited".to_owned())
 }
 
 fn count(text: &str) -> Result<usize, String> {

@@ -63,16 +63,18 @@ impl RevocationReader {
         let store = self.state.commands.store();
         let longest = self.state.config.tokens.rules.jwt_max_age.saturating_add(OVERLAP);
         let Ok(deleted) = store.deleted_heroes(within).await else { return };
-        let Ok(sign_outs) = store.sign_outs(within.unwrap_or(longest).min(OLDEST)).await else {
-            return;
-        };
+        if self.state.verifier.is_some() {
+            let Ok(sign_outs) = store.sign_outs(within.unwrap_or(longest).min(OLDEST)).await else {
+                return;
+            };
+            // Again although they are known: a socket may have been opened while one was noted.
+            for one in sign_outs {
+                sign_out(&self.state, one);
+            }
+        }
         let deleted: HashSet<HeroId> = deleted.into_iter().collect();
         self.state.revoked.remove(before.difference(&deleted).copied());
         dismiss(&self.state, deleted);
-        // Again although they are known: a socket may have been opened while one was noted.
-        for one in sign_outs {
-            sign_out(&self.state, one);
-        }
         self.read = Some(now);
         if within.is_none() {
             self.state.revoked.forget_before(jwt::now().saturating_sub(longest.as_secs()));

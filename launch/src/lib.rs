@@ -36,7 +36,7 @@ pub use backend_arguments::{
     tell_start,
 };
 pub use check::{CheckConfig, CheckReport, check};
-pub use duration::parse_duration;
+pub use duration::{parse_age, parse_duration};
 pub use exit_failure::Failure;
 pub use goodbye::{close_store, leave, leave_bus};
 pub use health::{HealthConfig, fresh};
@@ -55,7 +55,7 @@ pub use scrape::Scrape;
 pub use service_manager::tell_ready;
 pub use signals::Hangups;
 pub use supervisor::{StopOrder, Supervisor, TaskDied};
-pub use tls::{install_tls_provider, no_tls, tls_client};
+pub use tls::{client_of_service, install_tls_provider, no_tls, tls_client};
 pub use token_rules::TokenRules;
 pub use trace_arguments::TraceArguments;
 pub use wait::{NotYet, Patience, WaitConfig};

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use reqwest::redirect::Policy;
+use reqwest::{Client, ClientBuilder, Url};
 use rustls::{ClientConfig, RootCertStore};
 
 /// Makes *ring* the provider of rustls for the whole process. Every program calls this first:
@@ -31,4 +34,15 @@ pub fn no_tls() -> Arc<ClientConfig> {
             .with_root_certificates(RootCertStore::empty())
             .with_no_client_auth(),
     )
+}
+
+/// Begins an HTTP client of another service, which trusts the authorities of the system and follows
+/// no redirection. `patience` is the longest wait for a whole answer.
+///
+/// # Errors
+/// A message for people: the address is `https`, and the system has no authorities.
+pub fn client_of_service(url: &Url, patience: Duration) -> Result<ClientBuilder, String> {
+    let tls = if url.scheme() == "https" { tls_client(None)? } else { no_tls() };
+    let client = Client::builder().timeout(patience).redirect(Policy::none());
+    Ok(client.tls_backend_preconfigured(tls.as_ref().clone()))
 }

@@ -3,6 +3,9 @@
 use std::time::Duration;
 
 use clap::Args;
+use galley_protocol::jwt::TokenMint;
+
+use crate::{Secrets, parse_age};
 
 /// The claims that every token needs.
 #[derive(Args, Clone, Debug)]
@@ -18,7 +21,7 @@ pub struct TokenRules {
 
     /// The longest life of a token, from `iat` (or from now, if it has none) to `exp`; a duration or
     /// `unlimited`
-    #[arg(long, env = "GALLEY_JWT_MAX_AGE", default_value = "24h", value_parser = parse_life, value_name = "DURATION")]
+    #[arg(long, env = "GALLEY_JWT_MAX_AGE", default_value = "24h", value_parser = parse_age, value_name = "DURATION")]
     pub jwt_max_age: Duration,
 }
 
@@ -26,14 +29,14 @@ impl TokenRules {
     /// The rules without settings.
     pub const DEFAULT: Self =
         Self { jwt_issuer: None, jwt_audience: None, jwt_max_age: Duration::from_hours(24) };
-}
 
-/// Parses the longest life of a token.
-fn parse_life(text: &str) -> Result<Duration, String> {
-    if text == "unlimited" {
-        return Ok(Duration::MAX);
+    /// Returns what makes tokens by these rules.
+    #[must_use]
+    pub fn mint<'a>(&'a self, secrets: &'a Secrets) -> TokenMint<'a> {
+        TokenMint {
+            key: secrets.signing().bytes(),
+            issuer: self.jwt_issuer.as_deref(),
+            audience: self.jwt_audience.as_deref(),
+        }
     }
-    let life = crate::parse_duration(text).map_err(|error| format!("{error}, or unlimited"))?;
-    let is_long = life >= Duration::from_secs(1);
-    is_long.then_some(life).ok_or_else(|| "must be at least 1s, or unlimited".to_owned())
 }

@@ -8,11 +8,10 @@ use axum::http::{HeaderName, HeaderValue};
 use clap::Args;
 use galley_telemetry::{TraceExport, TraceSettings};
 use percent_encoding::percent_decode_str;
-use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
 use tracing::info;
 
-use crate::{Failure, Hidden, no_tls, tls_client};
+use crate::{Failure, Hidden, client_of_service};
 
 /// The path of a collector for traces.
 const PATH: &str = "/v1/traces";
@@ -89,14 +88,9 @@ impl TraceArguments {
     }
 }
 
-/// Reading the authorities of the system takes milliseconds, and only `https` needs them.
 fn client(url: &Url) -> Result<Client, String> {
-    let tls = if url.scheme() == "https" { tls_client(None)? } else { no_tls() };
-    Client::builder()
-        .timeout(ANSWER)
+    client_of_service(url, ANSWER)?
         .no_proxy()
-        .redirect(Policy::none())
-        .tls_backend_preconfigured(tls.as_ref().clone())
         .user_agent(concat!("galley/", env!("CARGO_PKG_VERSION")))
         .build()
         .map_err(|error| error.to_string())

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use galley_launch::{SecretArguments, TokenRules};
 use galley_protocol::HeroId;
-use galley_protocol::jwt::{TokenMint, Who};
+use galley_protocol::jwt::Who;
 use serde_json::json;
 
 use super::error::CommandError;
@@ -59,12 +59,7 @@ pub fn run(arguments: &TokenArguments, json: bool) -> Result<(), CommandError> {
             "--ttl: gateways refuse tokens that live longer than {longest}, unless GALLEY_JWT_MAX_AGE is longer"
         )));
     }
-    let mint = TokenMint {
-        key: secrets.signing().bytes(),
-        issuer: rules.jwt_issuer.as_deref(),
-        audience: rules.jwt_audience.as_deref(),
-    };
-    let token = mint.token(whose.hero.map_or(Who::Staff, Who::Hero), *ttl);
+    let token = rules.mint(&secrets).token(whose.hero.map_or(Who::Staff, Who::Hero), *ttl);
     output::print(&if json { json!({"token": token}).to_string() } else { token })
 }
 

@@ -30,7 +30,7 @@ pub trait Placing {
     async fn delete(&self, requests: &[OfHero<DeleteOrder>]) -> Result<Vec<DeleteVerdict>>;
 }
 
-/// What all gateways know about tokens: sign-outs of heroes, and tickets.
+/// Sign-outs of heroes, and tickets, for all gateways.
 #[async_trait]
 pub trait Tokens {
     /// Ends the tokens of a hero that were issued until now, by the clock of the database. Returns

@@ -8,7 +8,7 @@ use galley_protocol::{
 };
 use sqlx::{Decode, Postgres, Sqlite, Type};
 
-use crate::{Result, StoreError, Ticket, ViewedOrder};
+use crate::{Result, SignOut, StoreError, Ticket, ViewedOrder};
 
 /// The columns that [`order`] reads: for a deleted order, its last state before the deletion.
 macro_rules! order_columns {
@@ -95,16 +95,25 @@ pub(crate) fn only<R, T>(rows: &[R], read: impl Fn(&R) -> Result<T>) -> Result<O
     rows.first().map(read).transpose()
 }
 
-pub(crate) fn ticket(row: &impl Columns) -> Result<Ticket> {
+pub(crate) fn sign_out(row: &impl Columns) -> Result<SignOut> {
+    let hero_id = parse::<i64, HeroId>(row, "hero_id")?;
+    Ok(SignOut { hero_id, second: parse::<i64, u64>(row, "second")? })
+}
+
+/// Reads a ticket that was taken; `None` for one that has ended.
+pub(crate) fn ticket(row: &impl Columns) -> Result<Option<Ticket>> {
+    if !get::<bool>(row, "good")? {
+        return Ok(None);
+    }
     let hero_id = get::<Option<i64>>(row, "hero_id")?.map(HeroId::try_from).transpose();
-    Ok(Ticket {
+    Ok(Some(Ticket {
         hero_id: hero_id.map_err(|error| wrong("hero_id", &error))?,
         subject: get::<i64>(row, "subject")?.cast_unsigned(),
         name: get(row, "name")?,
         issued: get::<Option<i64>>(row, "issued")?.map(i64::cast_unsigned),
         token_expires: get::<i64>(row, "token_expires")?.cast_unsigned(),
         origin: get(row, "origin")?,
-    })
+    }))
 }
 
 pub(crate) fn limit(count: usize) -> i64 {

@@ -24,21 +24,6 @@ pub const SEARCHED: usize = 10_000;
 /// its id and its time belong to one statement.
 const SKEW: Duration = STATEMENT_TIMEOUT;
 
-/// The time for which [`first_since`] finds an id that no order of a range from this time on
-/// precedes.
-pub(crate) fn no_later(from: Timestamp) -> Timestamp {
-    from.minus_millis(skew())
-}
-
-/// The time for which [`first_since`] finds an id that every order before this time precedes.
-pub(crate) fn no_sooner(to: Timestamp) -> Timestamp {
-    to.minus_millis(-skew()).min(Timestamp::LAST)
-}
-
-fn skew() -> i64 {
-    i64::try_from(SKEW.as_millis()).expect("a few seconds")
-}
-
 /// The statement that finds the smallest id of an order that was placed at this time or later, as if
 /// ids and times rose together; an id beyond all orders if there is none.
 macro_rules! first_since {
@@ -77,15 +62,36 @@ pub(crate) struct IdBounds {
 }
 
 impl OrderRange {
+    /// The times whose first orders bound a list of all orders: none of the list is before the first
+    /// order since the first time, or after that since the second.
+    pub(crate) fn times(
+        OfHero { hero_id, command }: &OfHero<ListOrders>,
+    ) -> (Option<Timestamp>, Option<Timestamp>) {
+        if hero_id.is_some() || command.meal_id.is_some() {
+            return (None, None);
+        }
+        let skew = i64::try_from(SKEW.as_millis()).expect("a few seconds");
+        (
+            command.from.map(|from| from.minus_millis(skew)),
+            command.to.map(|to| to.minus_millis(-skew).min(Timestamp::LAST)),
+        )
+    }
+
+    /// `first` and `end` are the ids of the first orders since [`OrderRange::times`].
     pub(crate) fn of(
         OfHero { hero_id, command }: &OfHero<ListOrders>,
         low_watermark: OrderId,
+        (first, end): (Option<i64>, Option<i64>),
     ) -> Self {
         let active_only =
             !command.status.is_empty() && command.status.iter().all(|status| status.is_active());
         // No order below the low watermark is active.
         let from = if active_only { low_watermark.get() } else { 1 };
-        let ids = IdBounds { from, before: command.cursor.map_or(i64::MAX, PageCursor::get) };
+        let before = command.cursor.map_or(i64::MAX, PageCursor::get);
+        let ids = IdBounds {
+            from: from.max(first.unwrap_or(from)),
+            before: before.min(end.unwrap_or(before)),
+        };
         match (hero_id, command.meal_id) {
             (Some(hero_id), _) => Self::OfHero(*hero_id, ids),
             (None, Some(meal_id)) => Self::OfMeal(meal_id, ids),
@@ -121,7 +127,7 @@ mod tests {
         let range = |hero_id, meal_id| {
             let cursor = Some(PageCursor::after(9));
             let command = ListOrders { meal_id, cursor, ..ListOrders::default() };
-            OrderRange::of(&OfHero { hero_id, command }, OrderId::FIRST)
+            OrderRange::of(&OfHero { hero_id, command }, OrderId::FIRST, (None, None))
         };
         let (hero, meal) = (HeroId::FIRST, MealId::FIRST);
         assert_eq!(range(Some(hero), Some(meal)), OrderRange::OfHero(hero, ids));

@@ -73,7 +73,7 @@ async fn an_order_is_followed_from_the_click_to_the_frame(stack: StackBuilder) {
     let command = json!({"type": "place", "meal_id": meal, "traceparent": click(2, "01")});
     socket.reply(command).await;
     followed(&collector, 2, "place").await;
-    // Whoever types commands names the span once, at the handshake.
+    // A person who types commands names the span once, at the handshake.
     let mut handshake = client.handshake(&format!("?hero_id={hero}"));
     let named = click(3, "01").parse().expect("a header");
     handshake.headers_mut().insert("traceparent", named);

@@ -23,7 +23,7 @@ use super::redis_outage::RedisOutage;
 use crate::heartbeat::{BEAT, Heartbeat};
 use crate::own_report::OwnReport;
 use crate::publish_progress::{PublishProgress, new_publisher};
-use crate::{Backoff, BusError};
+use crate::{Backoff, BusError, traced_orders};
 
 pub(super) struct RedisPublisher {
     names: RedisNames,
@@ -196,9 +196,7 @@ impl RedisPublisher {
     ) -> Result<(), BusError> {
         // The version before cannot read an entry with a trace.
         let is_carried = !self.keys.expect_unsigned();
-        let traced =
-            updates.iter().filter_map(|update| Some((update.order_id, &**update.trace.as_ref()?)));
-        let traced: Vec<_> = traced.filter(|_| is_carried).collect();
+        let traced = traced_orders(if is_carried { updates } else { &[] });
         let parcels = self.names.shards().filter_map(|shard| {
             let mine = |update: &&Update| self.names.shard_of_hero(update.hero_id) == shard;
             let updates: Vec<Update> = updates.iter().filter(mine).cloned().collect();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use galley_launch::{Secrets, TokenRules};
-use galley_protocol::jwt::{TokenMint, Who};
+use galley_protocol::jwt::Who;
 use galley_protocol::{BearerToken, HeroId};
 
 use crate::load_arguments::LoadArguments;
@@ -40,7 +40,7 @@ impl Credentials {
                 let token = BearerToken::parse(text.trim()).map_err(|e| cannot(e.to_string()))?;
                 Some(token.reveal().to_owned())
             }
-            None => mint(secrets.as_ref(), &rules).map(|mint| mint.token(Who::Staff, life)),
+            None => secrets.as_ref().map(|secrets| rules.mint(secrets).token(Who::Staff, life)),
         };
         Ok(Self { secrets, rules, staff, life })
     }
@@ -57,20 +57,12 @@ impl Credentials {
 
     /// Returns the token of staff and one for each of these heroes.
     pub fn tokens(&self, heroes: &[i64]) -> LoadTokens {
-        let tokens = |mint: TokenMint<'_>| {
-            let ids = heroes.iter().filter_map(|id| HeroId::new(*id).ok());
+        let tokens = |secrets: &Secrets| {
+            let (mint, ids) =
+                (self.rules.mint(secrets), heroes.iter().filter_map(|id| HeroId::new(*id).ok()));
             ids.map(|id| mint.token(Who::Hero(id), self.life)).collect()
         };
-        let mint = mint(self.secrets.as_ref(), &self.rules);
-        LoadTokens { staff: self.staff.clone(), heroes: mint.map(tokens).unwrap_or_default() }
+        let heroes = self.secrets.as_ref().map(tokens).unwrap_or_default();
+        LoadTokens { staff: self.staff.clone(), heroes }
     }
-}
-
-/// Returns what makes tokens; `None` without a secret.
-fn mint<'a>(secrets: Option<&'a Secrets>, rules: &'a TokenRules) -> Option<TokenMint<'a>> {
-    secrets.map(|secrets| TokenMint {
-        key: secrets.signing().bytes(),
-        issuer: rules.jwt_issuer.as_deref(),
-        audience: rules.jwt_audience.as_deref(),
-    })
 }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use galley_bus::LogLimiter;
+use galley_bus::{Backoff, LogLimiter};
 use galley_launch::{Hangups, SecretArguments};
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{error, info, warn};
@@ -14,8 +14,8 @@ use super::token_keys::{BETWEEN, TokenKeys};
 
 /// Interval of the reads of public keys.
 const EVERY: Duration = Duration::from_mins(10);
-/// First and longest wait after a read that failed; each wait is twice the one before.
-const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
+/// Waits after reads that failed.
+const AFTER_FAILURE: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_mins(1));
 
 /// Reads the secrets of tokens again at each hangup.
 pub async fn read_secrets(arguments: &SecretArguments, verifier: &Verifier) {
@@ -36,12 +36,12 @@ pub async fn read_secrets(arguments: &SecretArguments, verifier: &Verifier) {
 /// Keeps the public keys up to date.
 pub async fn read_keys(keys: &TokenKeys) {
     let (mut hangups, log) = (Hangups::listen(), LogLimiter::default());
-    let (first, longest) = BACK_OFF;
-    let mut failed: Option<Duration> = None;
+    let (mut backoff, mut failed) = (AFTER_FAILURE, false);
     loop {
         match keys.read().await {
             Ok(count) => {
-                if failed.take().is_some() {
+                if std::mem::take(&mut failed) {
+                    backoff.reset();
                     info!(count, "the keys of the identity provider are read again");
                 }
             }
@@ -49,17 +49,17 @@ pub async fn read_keys(keys: &TokenKeys) {
                 if let Some(more) = log.now() {
                     warn!(error, more, "the keys of tokens stay as they were");
                 }
-                failed = Some(failed.map_or(first, |wait| (wait * 2).min(longest)));
+                failed = true;
             }
         }
-        let read = Instant::now();
+        let (read, wait) = (Instant::now(), if failed { backoff.delay() } else { EVERY });
         tokio::select! {
-            () = sleep(failed.unwrap_or(EVERY)) => {}
+            () = sleep(wait) => {}
             () = hangups.next() => {}
             // Not sooner after the last read, whoever asks.
             () = async {
                 keys.asked().await;
-                sleep_until(read + BETWEEN.min(failed.unwrap_or(BETWEEN))).await;
+                sleep_until(read + BETWEEN.min(wait)).await;
             } => {}
         }
     }

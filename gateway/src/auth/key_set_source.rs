@@ -4,8 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use galley_launch::tls_client;
-use reqwest::redirect::Policy;
+use galley_launch::client_of_service;
 use reqwest::{Client, Url};
 
 use super::key_set::KeySet;
@@ -39,13 +38,8 @@ impl KeySetSource {
             "http" if is_here => {}
             _ => return Err("must be a file, or an address that begins with https://".to_owned()),
         }
-        let client = Client::builder().timeout(PATIENCE).redirect(Policy::none());
-        let client = if url.scheme() == "https" {
-            client.tls_backend_preconfigured(tls_client(None)?.as_ref().clone())
-        } else {
-            client.tls_backend_preconfigured(galley_launch::no_tls().as_ref().clone())
-        };
-        let client = client.build().map_err(|error| error.to_string())?;
+        let client = client_of_service(&url, PATIENCE)?.build();
+        let client = client.map_err(|error| error.to_string())?;
         Ok(Self::Address(client, url))
     }
 

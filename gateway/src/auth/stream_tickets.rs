@@ -43,7 +43,7 @@ pub async fn issue(
     claims: Claims,
     headers: &HeaderMap,
 ) -> Result<String, StoreError> {
-    let text = unused();
+    let text = new_text();
     let ticket = Ticket {
         hero_id: match claims.who {
             Who::Hero(id) => Some(id),
@@ -61,7 +61,7 @@ pub async fn issue(
 
 /// Returns the text of a ticket that nobody has.
 #[must_use]
-pub fn unused() -> String {
+pub fn new_text() -> String {
     let mut bytes = [0; BYTES];
     rand::rng().fill_bytes(&mut bytes);
     URL_SAFE_NO_PAD.encode(bytes)

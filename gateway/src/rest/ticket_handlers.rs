@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::problems::OfIssuing;
 use super::resource_handlers::HandlerResult;
-use crate::auth::stream_tickets::{issue, unused};
+use crate::auth::stream_tickets::{issue, new_text};
 use crate::state::AppState;
 use crate::web::Caller;
 use crate::web::query::Params;
@@ -46,8 +46,8 @@ pub async fn create(
         (Some(verifier), Some(claims)) => {
             issue(verifier, &**state.commands.store(), claims, &headers).await?
         }
-        // Nobody is asked for one, so that pages need not know the difference.
-        _ => unused(),
+        // No stream needs it here. Pages need not know the difference.
+        _ => new_text(),
     };
     let expires_in_ms = u64::try_from(TICKET_LIFE.as_millis()).unwrap_or(u64::MAX);
     Ok((StatusCode::CREATED, Json(IssuedTicket { ticket, expires_in_ms })).into_response())

@@ -27,7 +27,7 @@ use crate::row_values::{
     get, limit, names_joined, one_order, only, order_columns, order_view, order_view_columns,
     parse, viewed_order,
 };
-use crate::searching::{OrderRange, SEARCHED, first_since, no_later, no_sooner};
+use crate::searching::{OrderRange, SEARCHED, first_since};
 use crate::snapshot::{MAX_REACH, Snapshot, SnapshotRequest};
 use crate::{Reading, Result};
 
@@ -69,15 +69,9 @@ impl Reading for Postgres {
 
     async fn orders(&self, filter: &OfHero<ListOrders>) -> Result<Page<OrderView>> {
         let command = &filter.command;
-        let mut range = OrderRange::of(filter, self.low_watermark.get());
-        if let OrderRange::All(ids) = &mut range {
-            if let Some(from) = command.from {
-                ids.from = ids.from.max(self.first_since(no_later(from)).await?);
-            }
-            if let Some(to) = command.to {
-                ids.before = ids.before.min(self.first_since(no_sooner(to)).await?);
-            }
-        }
+        let (from, to) = OrderRange::times(filter);
+        let ids = (self.first_since(from).await?, self.first_since(to).await?);
+        let range = OrderRange::of(filter, self.low_watermark.get(), ids);
         let status: Vec<i16> = command.status.iter().map(|status| status.code()).collect();
         let rows = self.search(|| {
             let ask = sqlx::query(match range {
@@ -292,9 +286,10 @@ impl Reading for Postgres {
 impl Postgres {
     /// Returns the smallest id of an order that was placed at this time or later, as if ids and times
     /// rose together.
-    async fn first_since(&self, time: Timestamp) -> Result<i64> {
+    async fn first_since(&self, time: Option<Timestamp>) -> Result<Option<i64>> {
+        let Some(time) = time else { return Ok(None) };
         let time = OffsetDateTime::from(time);
         let rows = self.read(|| sqlx::query(first_since!("$1")).bind(time));
-        Ok(only(&rows.await?, |row| get(row, "low"))?.unwrap_or(1))
+        only(&rows.await?, |row| get(row, "low"))
     }
 }

@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use galley_protocol::HeroId;
-use sqlx::postgres::PgRow;
 
 use super::Postgres;
-use crate::row_values::{get, only, parse, ticket};
+use crate::row_values::{only, sign_out, ticket};
 use crate::{Result, SignOut, TICKET_LIFE, Ticket, Tokens};
 
 #[async_trait]
@@ -68,12 +67,6 @@ impl Tokens for Postgres {
             .bind(digest)
         });
         let rows = rows.await?;
-        let is_good = only(&rows, |row| get(row, "good"))?.unwrap_or(false);
-        only(&rows, ticket).map(|ticket| ticket.filter(|_| is_good))
+        Ok(only(&rows, ticket)?.flatten())
     }
-}
-
-fn sign_out(row: &PgRow) -> Result<SignOut> {
-    let hero_id = parse::<i64, HeroId>(row, "hero_id")?;
-    Ok(SignOut { hero_id, second: parse::<i64, u64>(row, "second")? })
 }

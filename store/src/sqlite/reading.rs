@@ -23,7 +23,7 @@ use crate::row_values::{
     get, limit, names_joined, one_order, only, order_columns, order_view, order_view_columns,
     parse, viewed_order,
 };
-use crate::searching::{OrderRange, SEARCHED, first_since, no_later, no_sooner, page};
+use crate::searching::{OrderRange, SEARCHED, first_since, page};
 use crate::snapshot::{Snapshot, SnapshotRequest};
 use crate::{Reading, Result, StoreError};
 
@@ -68,15 +68,9 @@ impl Reading for Sqlite {
 
     async fn orders(&self, filter: &OfHero<ListOrders>) -> Result<Page<OrderView>> {
         let command = &filter.command;
-        let mut range = OrderRange::of(filter, self.low_watermark.get());
-        if let OrderRange::All(ids) = &mut range {
-            if let Some(from) = command.from {
-                ids.from = ids.from.max(self.first_since(no_later(from)).await?);
-            }
-            if let Some(to) = command.to {
-                ids.before = ids.before.min(self.first_since(no_sooner(to)).await?);
-            }
-        }
+        let (from, to) = OrderRange::times(filter);
+        let ids = (self.first_since(from).await?, self.first_since(to).await?);
+        let range = OrderRange::of(filter, self.low_watermark.get(), ids);
         let (list, end) = match range {
             OrderRange::OfHero(..) => orders!(
                 "orders_of_hero",
@@ -271,9 +265,10 @@ fn bind<'q>(ask: SqliteQuery<'q>, command: &ListOrders, range: OrderRange) -> Sq
 impl Sqlite {
     /// Returns the smallest id of an order that was placed at this time or later, as if ids and times
     /// rose together.
-    async fn first_since(&self, time: Timestamp) -> Result<i64> {
+    async fn first_since(&self, time: Option<Timestamp>) -> Result<Option<i64>> {
+        let Some(time) = time else { return Ok(None) };
         let rows = self.read(sqlx::query(first_since!("?1")).bind(time.millis())).await?;
-        Ok(only(&rows, |row| get(row, "low"))?.unwrap_or(1))
+        only(&rows, |row| get(row, "low"))
     }
 
     /// The cursor of reads that begin from now on.

@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use galley_protocol::HeroId;
-use sqlx::sqlite::SqliteRow;
 
 use super::Sqlite;
 use super::statements::now;
-use crate::row_values::{get, only, parse, ticket};
+use crate::row_values::{only, sign_out, ticket};
 use crate::{Result, SignOut, TICKET_LIFE, Ticket, Tokens};
 
 #[async_trait]
@@ -64,12 +63,6 @@ impl Tokens for Sqlite {
              returning hero_id, subject, name, issued, token_expires, origin, expires >= ?2 as good",
         );
         let rows = self.write(ask.bind(digest).bind(now())).await?;
-        let is_good = only(&rows, |row| get(row, "good"))?.unwrap_or(false);
-        only(&rows, ticket).map(|ticket| ticket.filter(|_| is_good))
+        Ok(only(&rows, ticket)?.flatten())
     }
-}
-
-fn sign_out(row: &SqliteRow) -> Result<SignOut> {
-    let hero_id = parse::<i64, HeroId>(row, "hero_id")?;
-    Ok(SignOut { hero_id, second: parse::<i64, u64>(row, "second")? })
 }

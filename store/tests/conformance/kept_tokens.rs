@@ -1,4 +1,4 @@
-//! What all gateways know about tokens: sign-outs of heroes, and tickets.
+//! Sign-outs of heroes, and tickets, for all gateways.
 
 use std::time::Duration;
 

@@ -151,6 +151,7 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
 mod tests {
     use std::fs::File;
     use std::panic::{catch_unwind, set_hook, take_hook};
+    use std::thread::current;
 
     use super::{LogFormat, log_panic};
 
@@ -169,8 +170,14 @@ mod tests {
         let file = File::create(&path).expect("a file");
         let subscriber =
             tracing_subscriber::fmt().json().flatten_event(true).with_writer(file).finish();
-        let before = take_hook();
-        set_hook(Box::new(log_panic));
+        let (before, here) = (take_hook(), current().id());
+        // Other tests panic on purpose. On their threads nobody subscribes, and the first event there
+        // would turn the line off for this thread as well.
+        set_hook(Box::new(move |panic| {
+            if current().id() == here {
+                log_panic(panic);
+            }
+        }));
         let panicked = tracing::subscriber::with_default(subscriber, || {
             catch_unwind(|| panic!("a\nb\u{1b}[2J\"}}"))
         });

@@ -119,18 +119,24 @@ async fn a_collector_that_never_answers_delays_nothing_and_what_it_misses_is_cou
     let endpoint = format!("http://{}", silent.local_addr().expect("it is bound"));
     let stack = traced(TestStack::embedded(), &endpoint).set("GALLEY_TRACE_RATIO", "1");
     let (mut stack, client, hero, meal) = stack.delay("0s").start_with_hero_and_meal().await;
-    let flood = (0..8).map(async |_| {
-        for _ in 0..400 {
+    // Each batch that the collector does not take frees a part of the queue after five seconds, so
+    // the flood goes on until the queue was full, however slow this machine is.
+    let flood = join_all((0..8).map(async |_| {
+        loop {
             client.get("/meals").await.is(200);
         }
-    });
-    join_all(flood).await;
-    client.place_until(hero, meal, "COMPLETED").await;
-    for reason in ["queue", "collector"] {
+    }));
+    let counted = async |reason: &str| {
         let dropped = format!("galley_spans_dropped_total{{reason=\"{reason}\"}}");
         let is_counted = async || (client.metric(&dropped).await > 0).then_some(());
         until(&dropped, is_counted).await;
+    };
+    tokio::select! {
+        _ = flood => unreachable!("it has no end"),
+        () = counted("queue") => {}
     }
+    client.place_until(hero, meal, "COMPLETED").await;
+    counted("collector").await;
     let stopping = Instant::now();
     stack.gateways[0].program.stop().await;
     assert!(stopping.elapsed() < Duration::from_secs(8), "{:?}", stopping.elapsed());

@@ -412,7 +412,8 @@ export interface paths {
          * Ask for a ticket
          * @description It opens one socket or event stream for the caller of the token, where no header can be set: a
          *     page says `new EventSource('/heroes/4/events?ticket=…')`, and asks for another ticket when the
-         *     stream has ended. It is good for 30 seconds and for the origin of the page that asked.
+         *     stream has ended. It is good for 30 seconds and for the origin of the page that asked. Without
+         *     authentication it is needed nowhere.
          */
         post: operations["ask_for_ticket"];
         delete?: never;

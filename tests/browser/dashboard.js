@@ -26,6 +26,7 @@ export async function kitchen(test, browser, delay, { language = "en", theme = "
     await page.goto(`/${address}`);
     // Without a hero there is nothing yet to connect for.
     if (address !== "") await connected(page);
+    await read(page);
     return page;
   };
   return { galley, hero, meal, pages, open };
@@ -33,6 +34,12 @@ export async function kitchen(test, browser, delay, { language = "en", theme = "
 
 /** Resolves when the page says that it is connected. */
 export const connected = (page) => page.locator('.connection[data-state="connected"]').waitFor();
+
+/** Resolves when the page has read what it shows. */
+async function read(page) {
+  await page.locator("main h1").waitFor({ state: "attached" });
+  await page.locator(".skeleton").first().waitFor({ state: "detached" });
+}
 
 /** Goes to another view of the same page. */
 export async function visit(page, address) {

@@ -113,3 +113,18 @@ test("a form shows what somebody else changed: at once while nobody edits, as a 
   await page.getByRole("heading", { name: "Somebody else changed this meanwhile" }).waitFor();
   assert.equal(await page.getByLabel("Planet").inputValue(), "Mars");
 });
+
+test("what is answered after its view was left is taken in nowhere", async (t) => {
+  const { galley, open } = await kitchen(t, browser, "0s");
+  const page = await open("#/manage?id=1");
+  await page.getByLabel("Planet").waitFor();
+  galley.freeze();
+  const asked = await Promise.all(["/heroes", "/heroes/1"].map((path) => page.waitForRequest((request) => new URL(request.url()).pathname === path)));
+  await page.getByRole("link", { name: "Console" }).click();
+  await page.getByRole("heading", { name: "Console", level: 1 }).waitFor({ state: "attached" });
+  galley.thaw();
+  for (const request of asked) assert.equal((await request.response()).status(), 200);
+  // The next view reads its own, after these were taken in.
+  await page.getByRole("link", { name: "Manage" }).click();
+  await page.getByRole("button", { name: /Zoé/ }).waitFor();
+});

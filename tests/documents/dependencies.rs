@@ -1,4 +1,5 @@
-//! `docs/dependencies.md` lists exactly the direct dependencies of the manifests.
+//! `docs/dependencies.md` lists exactly the direct dependencies of the manifests: of Rust, JavaScript
+//! and Python.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -22,8 +23,11 @@ fn every_direct_dependency_has_its_line_and_no_other_has() {
         quoted(names).for_each(|name| *listed.entry(name).or_default() += 1);
     }
     assert!(listed.values().all(|times| *times == 1), "one line each: {listed:?}");
-    let used: BTreeSet<String> =
-        crates().chain(packages()).filter(|name| !name.starts_with(OWN)).collect();
+    let used: BTreeSet<String> = crates()
+        .chain(packages())
+        .chain(distributions())
+        .filter(|name| !name.starts_with(OWN))
+        .collect();
     assert!(used.len() > 60, "the manifests were read: {used:?}");
     let missing: Vec<&String> =
         used.iter().filter(|name| !listed.contains_key(name.as_str())).collect();
@@ -72,5 +76,19 @@ fn packages() -> impl Iterator<Item = String> {
                 table.as_object().into_iter().flat_map(|table| table.keys().cloned())
             })
             .collect::<Vec<_>>()
+    })
+}
+
+/// The names in the lists of every `pyproject.toml`, each of which takes one line.
+fn distributions() -> impl Iterator<Item = String> {
+    files_named("pyproject.toml").into_iter().flat_map(|path| {
+        let manifest = fs::read_to_string(&path).expect("it was found");
+        let lists = manifest.lines().filter_map(|line| {
+            line.strip_prefix("dependencies = [").or_else(|| line.strip_prefix("requires = ["))
+        });
+        let names = lists.flat_map(|list| list.split('"').skip(1).step_by(2)).filter_map(|one| {
+            one.split(|letter: char| !letter.is_alphanumeric() && letter != '-').next()
+        });
+        names.map(ToOwned::to_owned).collect::<Vec<_>>()
     })
 }

@@ -8,18 +8,25 @@ mod claims;
 mod key_reader;
 mod key_set;
 mod key_set_source;
+mod provider_address;
 mod revoked_heroes;
 mod ring_verifier;
+mod sign_in_provider;
 mod staff_names;
 pub mod stream_tickets;
 mod token_config;
 mod token_keys;
 mod token_rejection;
 mod verifier;
+mod wanted_tokens;
 
 pub use claims::Claims;
 pub use key_reader::{read_keys, read_secrets};
 pub use revoked_heroes::RevokedHeroes;
+pub use sign_in_provider::{
+    ProviderEndpoints, SignInClient, SignInConfig, SignInProvider, read_endpoints,
+};
 pub use token_config::TokenConfig;
 pub use token_rejection::TokenRejection;
 pub use verifier::{LEEWAY, Verifier};
+pub use wanted_tokens::WantedTokens;

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use galley_launch::{CheckReport, ListenAddress};
 
 use crate::BindError;
-use crate::auth::{TokenConfig, Verifier};
+use crate::auth::{SignInProvider, TokenConfig, Verifier};
 use crate::http::TrustedProxies;
 use crate::http::base_path::BasePath;
 use crate::http::entrance::Entrance;
@@ -176,6 +176,7 @@ impl GatewayConfig {
             ));
         }
         self.verifier()?;
+        self.provider()?;
         self.origins()?;
         self.hosts()?;
         self.entrance().map(|_| ())
@@ -210,7 +211,13 @@ impl GatewayConfig {
         }
     }
 
-    /// Adds the keys of the identity provider to a report, if there is one: whether they can be read.
+    /// Returns the provider with which the dashboard signs people in, if one is set.
+    pub(crate) fn provider(&self) -> Result<Option<SignInProvider>, BindError> {
+        self.tokens.provider(self.auth == Auth::Jwt).map_err(BindError::Config)
+    }
+
+    /// Adds the identity provider to a report, if there is one: whether its keys, and the endpoints
+    /// where people sign in, can be read.
     pub async fn try_keys(&self, report: &mut CheckReport) {
         if let Ok(Some(verifier)) = self.verifier()
             && verifier.keys().has_source()
@@ -220,6 +227,10 @@ impl GatewayConfig {
                 "identity provider",
                 answer.map(|count| format!("has {count} keys for tokens")),
             );
+        }
+        if let Ok(Some(provider)) = self.provider() {
+            let answer = provider.read().await;
+            report.add("sign-in", answer.map(|place| format!("leads to {place}")));
         }
     }
 

@@ -109,6 +109,7 @@ impl Gateway {
     ) -> Result<Self, BindError> {
         let revoked = RevokedHeroes::default();
         let verifier = config.verifier()?.map(|verifier| verifier.refusing(revoked.clone()));
+        let provider = config.provider()?.map(Arc::new);
         let origins = config.origins()?;
         let (hosts, entrance) = (config.hosts()?, Arc::new(config.entrance()?));
         let listener = Listener::bind(&config.listen, "--listen", config.reuse_port)?;
@@ -131,6 +132,7 @@ impl Gateway {
         let state = AppState::from(Parts {
             config,
             verifier,
+            provider,
             revoked,
             origins,
             hosts,
@@ -209,6 +211,11 @@ impl Gateway {
                     _ = stop.run_until_cancelled(auth::read_keys(&keys)).await;
                 });
             }
+        }
+        if let Some(provider) = state.provider.clone() {
+            supervisor.supervise(StopOrder::Second, "reader of endpoints", async move |stop| {
+                _ = stop.run_until_cancelled(auth::read_endpoints(&provider)).await;
+            });
         }
         let bus = Arc::clone(&state.bus);
         supervisor.supervise(StopOrder::Second, "bus", async move |stop| {

@@ -21,6 +21,7 @@ mod problems;
 mod read_back;
 mod readiness;
 mod resource_handlers;
+mod sign_in_handlers;
 mod ticket_handlers;
 
 use axum::routing::get;
@@ -72,6 +73,7 @@ pub fn router(state: &AppState) -> Router<AppState> {
         .routes(routes!(order_handlers::of_hero))
         .routes(routes!(event_stream_handlers::of_hero))
         .routes(routes!(ticket_handlers::create))
+        .routes(routes!(sign_in_handlers::who))
         .routes(routes!(meal_handlers::list))
         .routes(routes!(meal_handlers::get))
         .routes(routes!(order_handlers::place, order_handlers::list))
@@ -88,6 +90,7 @@ pub fn router(state: &AppState) -> Router<AppState> {
     let everybody = OpenApiRouter::new()
         .routes(routes!(readiness::alive))
         .routes(routes!(readiness::ready))
+        .routes(routes!(sign_in_handlers::how))
         .routes(routes!(docs::describe))
         .routes(routes!(docs::explain));
     let (mut guarded, mut described) =

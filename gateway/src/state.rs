@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::auth::{RevokedHeroes, Verifier};
+use crate::auth::{RevokedHeroes, SignInProvider, Verifier};
 use crate::commands::Commands;
 use crate::gateway_config::GatewayConfig;
 use crate::http::entrance::Entrance;
@@ -47,6 +47,8 @@ pub struct Parts {
     pub config: GatewayConfig,
     /// `None` without authentication.
     pub verifier: Option<Verifier>,
+    /// Where the dashboard signs people in.
+    pub provider: Option<Arc<SignInProvider>>,
     /// The heroes that were deleted, as far as this gateway knows.
     pub revoked: RevokedHeroes,
     pub origins: Origins,

@@ -37,8 +37,8 @@ export async function launch() {
   return chromium.launch({ executablePath, args: flags });
 }
 
-/** Opens pages that may speak to this address only. What is `expected` of the console is no complaint. */
-export async function watched(browser, url, { expected, ...options } = {}) {
+/** Opens pages that may speak to this address and `others` only. What is `expected` of the console is no complaint. */
+export async function watched(browser, url, { expected, others = [], ...options } = {}) {
   const context = await browser.newContext({ baseURL: url, ...options });
   const complaints = [];
   // Violations of the content security policy come as console errors, too; this names them.
@@ -57,7 +57,7 @@ export async function watched(browser, url, { expected, ...options } = {}) {
   });
   const asked = (address) => {
     const { protocol, host } = new URL(address);
-    if (!["data:", "blob:"].includes(protocol) && host !== new URL(url).host) complaints.push(`asked ${address}`);
+    if (!["data:", "blob:"].includes(protocol) && ![url, ...others].some((known) => host === new URL(known).host)) complaints.push(`asked ${address}`);
   };
   context.on("request", (request) => asked(request.url()));
   context.on("page", (page) => page.on("websocket", (socket) => asked(socket.url())));

@@ -2,11 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { browser, OUTAGE, useBrowser, watched } from "./browser.js";
+import { browser, OUTAGE, useBrowser } from "./browser.js";
 import { accessible, connected, kitchen, order, visit } from "./dashboard.js";
-import { endings } from "./endings.js";
-import { start } from "./galley.js";
-import { guarded, mint } from "./token.js";
 
 const EVIL = "<img src=x onerror=alert(1)>";
 const VIEWS = ["#/order", "#/kitchen", "#/manage", "#/console"];
@@ -121,57 +118,6 @@ test("on a phone nothing is out of reach", async (t) => {
     await noSidewaysScroll(page, address);
     await accessible(page, address);
   }
-});
-
-test("a gateway that asks for a token gets one", async (t) => {
-  const { open } = await kitchen(t, browser, "0s", { expected: /status of 401/ });
-  const tokens = [];
-  const page = await open("#/manage", async (page) => {
-    await page.route("**/heroes?*", async (route) => {
-      const header = await route.request().headerValue("authorization");
-      tokens.push(header);
-      if (header === "Bearer let-me-in") return route.continue();
-      const problem = { type: "/problems/unauthorized", title: "Unauthorized", status: 401, detail: "no token" };
-      return route.fulfill({ status: 401, contentType: "application/problem+json", body: JSON.stringify(problem) });
-    });
-    // This gateway knows no tokens; what the socket offers is looked at, not sent.
-    await page.addInitScript(() => {
-      globalThis.offered = [];
-      globalThis.WebSocket = class extends WebSocket {
-        constructor(url, protocols) {
-          super(url, protocols);
-          globalThis.offered.push(protocols);
-        }
-      };
-    });
-  });
-  await page.getByLabel("Token").fill("let-me-in");
-  await accessible(page, "a token is asked for");
-  await page.getByRole("button", { name: "Use it" }).click();
-  await page.getByRole("button", { name: /Zoé/ }).waitFor();
-  assert.deepEqual([tokens[0], tokens.at(-1)], [null, "Bearer let-me-in"]);
-  assert.deepEqual((await page.evaluate("offered")).at(-1), ["galley.v1", "bearer.let-me-in"]);
-});
-
-test("a token that expires soon is asked for again, and the connection goes on with the new one", async (t) => {
-  const atEnd = endings(t);
-  const galley = await start(...guarded);
-  atEnd(() => galley.stop());
-  const pages = await watched(browser, galley.url, { locale: "en-GB" });
-  atEnd(() => pages.close());
-  const page = await pages.context.newPage();
-  const sockets = [];
-  page.on("websocket", (socket) => sockets.push(socket));
-  const staff = { role: "staff" };
-  await page.addInitScript((token) => sessionStorage.setItem("galley.token", token), mint(staff, 30));
-  await page.goto("/#/console");
-  await connected(page);
-  await page.getByLabel("Token").fill(mint(staff, 3_600));
-  await page.getByRole("button", { name: "Use it" }).click();
-  await page.locator('[data-direction="received"]', { hasText: '"authenticated":true' }).waitFor();
-  await page.getByLabel("Token").waitFor({ state: "detached" });
-  assert.deepEqual([sockets.length, sockets[0].isClosed()], [1, false]);
-  assert.equal(await page.locator('[data-direction="sent"]', { hasText: "auth" }).count(), 0, "the console shows no token");
 });
 
 test("ten thousand rows and a thousand updates a second leave the page smooth", async (t) => {

@@ -42,9 +42,9 @@ export async function start(...options) {
     },
 
     /** Asks with JSON, and expects a good answer. */
-    async ask(method, path, body) {
-      const options = body && { body: JSON.stringify(body), headers: { "Content-Type": "application/json" } };
-      const answer = await fetch(url + path, { method, ...options });
+    async ask(method, path, body, token) {
+      const headers = { ...(body && { "Content-Type": "application/json" }), ...(token && { Authorization: `Bearer ${token}` }) };
+      const answer = await fetch(url + path, { method, headers, ...(body && { body: JSON.stringify(body) }) });
       if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
       return answer.status === 204 ? undefined : answer.json();
     },

@@ -63,8 +63,9 @@ test("a hero is told that the operations are for staff", async (t) => {
   const pages = await watched(browser, galley.url, { locale: "en-GB", expected: /status of 40[13]/ });
   atEnd(() => pages.close());
   const page = await pages.context.newPage();
-  await page.addInitScript((token) => sessionStorage.setItem("galley.token", token), mint({ role: "hero", sub: "1" }, 3_600));
   await page.goto("/#/operations");
+  await page.getByLabel("Token").fill(mint({ role: "hero", sub: "1" }, 3_600));
+  await page.getByRole("button", { name: "Use it" }).click();
   await page.getByText("Only staff sees how the service is run").waitFor();
 });
 

@@ -2,7 +2,7 @@
 
 import { createHmac } from "node:crypto";
 
-const SECRET = "a secret of the tests, long enough for HS256";
+export const SECRET = "a secret of the tests, long enough for HS256";
 
 /** What a gateway is started with that asks for them. */
 export const guarded = ["--auth", "jwt", "--jwt-secret", SECRET];

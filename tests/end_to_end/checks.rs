@@ -4,7 +4,7 @@ use galley_tests::command_output::{CommandOutput, run};
 use galley_tests::key_server::KeyServer;
 use galley_tests::namespace::shared_redis;
 use galley_tests::{RedisServer, TestStack};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Expects one line that contains all of these parts.
 fn has_line(said: &CommandOutput, parts: &[&str]) {
@@ -67,6 +67,20 @@ async fn a_check_reads_the_keys_of_the_identity_provider() {
     server.say(200, r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#);
     let said = run("galley", &["--check"], &variables).await;
     has_line(&said, &["ok", "identity provider", "has 1 keys"]);
+
+    // And where people sign in.
+    let issuer = format!("http://127.0.0.1:{}", server.port());
+    let sign_in =
+        [("GALLEY_JWT_ISSUER", issuer.as_str()), ("GALLEY_OIDC_CLIENT", "galley-dashboard")];
+    let variables = [&variables[..], &sign_in].concat();
+    let said = run("galley", &["--check"], &variables).await;
+    has_line(&said, &["FAILED", "sign-in", &format!("{issuer}/.well-known/openid-configuration")]);
+    server.show(&json!({
+        "issuer": issuer, "authorization_endpoint": "https://login.example/authorize",
+        "token_endpoint": "https://login.example/token",
+    }));
+    let said = run("galley", &["--check"], &variables).await;
+    has_line(&said, &["ok", "sign-in", "leads to https://login.example/authorize"]);
 }
 
 #[tokio::test]

@@ -105,6 +105,7 @@ mod rolling_restart;
 mod secrets;
 mod sentinel;
 mod sharing_a_port;
+mod signing_in;
 mod signing_out;
 mod silent_node;
 mod slow_socket;

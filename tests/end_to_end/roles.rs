@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 /// The status for a hero that is not the owner, for the owner, and for staff. Without a token every
 /// route that is not open answers 401.
-const GUARDED: [(&str, &str, [u16; 3]); 24] = [
+const GUARDED: [(&str, &str, [u16; 3]); 25] = [
     ("get", "/events", [403, 403, 200]),
     ("get", "/heroes", [403, 403, 200]),
     ("post", "/heroes", [403, 403, 201]),
@@ -18,6 +18,7 @@ const GUARDED: [(&str, &str, [u16; 3]); 24] = [
     ("get", "/heroes/{id}/events", [404, 200, 200]),
     ("get", "/heroes/{id}/orders", [404, 200, 200]),
     ("post", "/heroes/{id}/sign-out", [404, 204, 204]),
+    ("get", "/me", [200, 200, 200]),
     ("get", "/meals", [200, 200, 200]),
     ("post", "/meals", [403, 403, 201]),
     ("get", "/meals/{id}", [200, 200, 200]),
@@ -34,9 +35,10 @@ const GUARDED: [(&str, &str, [u16; 3]); 24] = [
     ("post", "/orders/{id}/cancel", [404, 200, 200]),
 ];
 /// The routes that need no token.
-const OPEN: [&str; 10] = [
+const OPEN: [&str; 11] = [
     "/healthz",
     "/readyz",
+    "/sign-in",
     "/asyncapi.json",
     "/openapi.json",
     "/problems/unauthorized",

@@ -32,6 +32,13 @@ export type NewMeal = rest["schemas"]["NewMeal"];
 export type OrderView = rest["schemas"]["OrderView"];
 /** The state of the service, for staff. */
 export type OperationsReport = rest["schemas"]["OperationsReport"];
+/** How people sign in. */
+export type SignInReport = rest["schemas"]["SignInReport"];
+export type SignInClient = rest["schemas"]["SignInClient"];
+export type ProviderEndpoints = rest["schemas"]["ProviderEndpoints"];
+export type WantedTokens = rest["schemas"]["WantedTokens"];
+/** Whose a token is. */
+export type CallerReport = rest["schemas"]["CallerReport"];
 /** One second of the service. */
 export type HistorySecond = rest["schemas"]["HistorySecond"];
 /** A gateway or a worker. */

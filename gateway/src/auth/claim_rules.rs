@@ -8,6 +8,7 @@ use galley_protocol::HeroId;
 use galley_protocol::jwt::{HERO, LAST, STAFF, Who};
 use serde_json::{Map, Value};
 
+use super::wanted_tokens::WantedTokens;
 use super::{Claims, LEEWAY, TokenRejection};
 
 /// The audience that tokens name without a setting.
@@ -75,22 +76,18 @@ impl ClaimRules {
         Ok(Claims { who, subject: hash(subject.and_then(Value::as_str)), issued, expires })
     }
 
-    /// Returns the description of good claims.
-    pub fn wanted(&self) -> String {
-        let mut parts = Vec::new();
-        if let Some(issuer) = &self.issuer {
-            parts.push(format!("`iss` is {issuer}"));
+    /// Returns the description of good tokens, signed with these algorithms.
+    pub fn wanted(&self, algorithms: Vec<&'static str>) -> WantedTokens {
+        let is_limited = self.max_age != Duration::MAX;
+        WantedTokens {
+            algorithms,
+            issuer: self.issuer.clone(),
+            audience: self.audience.clone(),
+            needs_audience: self.needs_audience,
+            role_claim: self.role.0.clone(),
+            hero_claim: self.hero.0.clone(),
+            max_age_seconds: is_limited.then_some(self.max_age.as_secs()),
         }
-        let optional = if self.needs_audience { "" } else { ", if any," };
-        parts.push(format!("`aud`{optional} names {}", self.audience));
-        parts.push(format!("`{}` is hero or staff", self.role.0));
-        parts.push(format!("a hero's `{}` is its id", self.hero.0));
-        parts.push(if self.max_age == Duration::MAX {
-            "`exp` is there".to_owned()
-        } else {
-            format!("`exp` is at most {} after `iat`", humantime::format_duration(self.max_age))
-        });
-        parts.join(", ")
     }
 
     fn is_for_us(&self, audience: Option<&Value>) -> bool {
@@ -268,7 +265,7 @@ mod tests {
         ] {
             assert_eq!(with(&wrong), Err(TokenRejection::Claims), "{wrong}");
         }
-        let wanted = rules.wanted();
+        let wanted = rules.wanted(vec!["HS256"]).to_string();
         assert!(
             wanted.contains("https://idp") && wanted.contains("realm_access.roles"),
             "{wanted}"

@@ -26,10 +26,15 @@ impl StaffNames {
         }
     }
 
+    /// Returns the subject with this hash, if it is known.
+    #[must_use]
+    pub fn subject(&self, hash: u64) -> Option<Arc<str>> {
+        self.0.get(&hash).map(|name| Arc::clone(&name))
+    }
+
     /// Returns the subject with this hash, or the hash if none is known.
     #[must_use]
     pub fn name(&self, hash: u64) -> Arc<str> {
-        let known = self.0.get(&hash).map(|name| Arc::clone(&name));
-        known.unwrap_or_else(|| format!("{hash:016x}").into())
+        self.subject(hash).unwrap_or_else(|| format!("{hash:016x}").into())
     }
 }

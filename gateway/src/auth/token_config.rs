@@ -5,10 +5,10 @@ use std::sync::Arc;
 use clap::Args;
 use galley_launch::{SecretArguments, TokenRules};
 
-use super::Verifier;
 use super::claim_rules::{ClaimPath, ClaimRules};
 use super::key_set_source::KeySetSource;
 use super::token_keys::TokenKeys;
+use super::{SignInConfig, SignInProvider, Verifier};
 
 /// The settings of tokens.
 #[derive(Args, Clone, Debug)]
@@ -35,6 +35,10 @@ pub struct TokenConfig {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would replace the program's in its help")]
     pub rules: TokenRules,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would replace the program's in its help")]
+    pub sign_in: SignInConfig,
 }
 
 impl TokenConfig {
@@ -65,6 +69,16 @@ impl TokenConfig {
         let role = ClaimPath::parse(&self.jwt_role_claim)?;
         let rules = ClaimRules::new(&self.rules, &hero, &role, source.is_some());
         Ok(Verifier::new(Arc::new(TokenKeys::new(secrets.as_ref(), source)), rules))
+    }
+
+    /// Returns the provider with which the dashboard signs people in, if one is set.
+    ///
+    /// # Errors
+    /// A message for people, which names the setting.
+    pub fn provider(&self, with_tokens: bool) -> Result<Option<SignInProvider>, String> {
+        let TokenRules { jwt_issuer, jwt_audience, .. } = &self.rules;
+        let has_keys = with_tokens && self.jwt_jwks.is_some();
+        self.sign_in.provider(jwt_issuer.as_deref(), jwt_audience.as_deref(), has_keys)
     }
 }
 

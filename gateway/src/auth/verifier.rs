@@ -18,6 +18,7 @@ use super::claim_rules::ClaimRules;
 use super::ring_verifier::install_token_cryptography;
 use super::staff_names::StaffNames;
 use super::token_keys::{Found, TokenKeys};
+use super::wanted_tokens::WantedTokens;
 use super::{Claims, RevokedHeroes, TokenRejection};
 
 /// Tolerance for clocks that differ, in seconds. A token is valid this long before its `nbf` and
@@ -75,15 +76,18 @@ impl Verifier {
         self.staff.name(subject)
     }
 
-    /// Returns the description of tokens that are taken, for callers with another one.
+    /// Returns the `sub` of a member of staff, if it is known.
     #[must_use]
-    pub fn wanted(&self) -> String {
-        let kinds = match (self.keys.has_secrets(), self.keys.has_source()) {
-            (true, true) => "HS256, RS256, ES256 or EdDSA",
-            (false, true) => "RS256, ES256 or EdDSA",
-            (_, false) => "HS256",
-        };
-        format!("a good one is signed with {kinds}, and {}", self.rules.wanted())
+    pub fn subject_of_staff(&self, subject: u64) -> Option<Arc<str>> {
+        self.staff.subject(subject)
+    }
+
+    /// Returns the description of tokens that are taken.
+    #[must_use]
+    pub fn wanted(&self) -> WantedTokens {
+        let public = PUBLIC.iter().filter(|_| self.keys.has_source()).map(|(name, _)| *name);
+        let secret = self.keys.has_secrets().then_some(ALGORITHM);
+        self.rules.wanted(secret.into_iter().chain(public).collect())
     }
 
     /// Returns the claims of a token. For a key that is not known yet, the keys are read again

@@ -36,6 +36,7 @@ async fn the_document_describes_every_route_with_its_problems() {
             "/heroes/{id}/events get",
             "/heroes/{id}/orders get",
             "/heroes/{id}/sign-out post",
+            "/me get",
             "/meals get post",
             "/meals/{id} delete get patch put",
             "/metrics get",
@@ -45,6 +46,7 @@ async fn the_document_describes_every_route_with_its_problems() {
             "/orders/{id}/cancel post",
             "/problems/{slug} get",
             "/readyz get",
+            "/sign-in get",
             "/tickets post",
         ]
     );

@@ -11,6 +11,16 @@ class SafeStorage implements Shelf {
 
   constructor(readonly find: () => Shelf) {}
 
+  /** Whether what is stored outlives the page. */
+  get keeps(): boolean {
+    try {
+      this.find();
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
   getItem(name: string): string | null {
     try {
       return this.#own.get(name) ?? this.find().getItem(name);

@@ -20,7 +20,7 @@ export class Reading {
   /** For a component that is being made; ends with it. */
   constructor() {
     const back = session.onBack(() => {
-      if (this.problem && passing(this.problem)) this.retry();
+      if (this.problem && (passing(this.problem) || this.problem.status === 401)) this.retry();
     });
     onDestroy(() => {
       back();

@@ -1,5 +1,7 @@
 // The address of what is shown, behind the `#`: `#/kitchen?status=PENDING&order=7`. Links and bookmarks keep filters.
 
+// First: it takes the answer of an identity provider out of the address.
+import "./landing";
 import { edits } from "./edits.svelte";
 
 export const views = ["order", "kitchen", "manage", "console", "operations"] as const;

@@ -1,36 +1,32 @@
-// What all views share: the token, REST, and the connection of the view that is shown.
+// What all views share: REST, and the connection of the view that is shown, both with the token of whoever signed in.
 
 import { Galley, rest, storageKeeper, type Problem, type State } from "galley-client";
 import { edits } from "./edits.svelte";
 import { gateway } from "./gateway";
-import { lasting, ofTab } from "./memory";
-import { now } from "./now.svelte";
+import { clocked, login } from "./login.svelte";
+import { lasting } from "./memory";
 import { ofAnswer, withoutAnswer } from "./problems";
 
-const TOKEN = "galley.token";
-
 class Session {
-  /** The gateway asked for a token that we do not have, or ours expires soon. */
-  tokenWanted = $state(false);
-  /** Grows with each token that no open connection took: views begin anew. */
+  /** Grows when somebody else signs in: views begin anew. */
   epoch = $state(0);
   /** Where the connection of the present view stands. */
   state = $state.raw<State>({ name: "idle" });
   #client: Galley | undefined;
   /** Who wants to hear that the connection is there, or there again. */
   #back = new Set<() => void>();
-  readonly rest = rest(gateway, () => this.#token());
+  readonly rest = clocked(rest(gateway, login.token));
 
   constructor() {
-    const asked = new WeakMap<Request, number>();
     this.rest.use({
-      onRequest: ({ request }) => void asked.set(request, Date.now()),
       onResponse: ({ request, response }) => {
-        if (response.status === 401) this.tokenWanted = true;
-        const at = asked.get(request);
-        if (at !== undefined) now.learn(response.headers.get("Date"), at, Date.now());
+        if (response.status === 401) login.refused(request.headers.get("Authorization")?.replace("Bearer ", ""));
       },
     });
+    login.onToken = (same) => {
+      if (same) void this.#goOn();
+      else edits.leave(() => (this.epoch += 1));
+    };
     addEventListener("online", () => {
       this.#client?.retryNow();
       for (const listener of this.#back) listener();
@@ -48,7 +44,7 @@ class Session {
 
   /** A client of the view that is shown, for a hero or for staff. It begins at once; whoever opens it closes it. */
   open(heroId?: number): Galley {
-    const options = { url: gateway, token: () => this.#token() };
+    const options = { url: gateway, token: login.token };
     const keeper = storageKeeper(lasting, `galley.placements.${heroId}`);
     const client = new Galley(heroId === undefined ? options : { ...options, heroId, keeper });
     this.#client = client;
@@ -57,10 +53,7 @@ class Session {
       const back = state.name === "connected" && this.state.name !== "connected";
       this.state = state;
       if (back) for (const listener of this.#back) listener();
-      if (state.name === "closed" && state.reason.code === "unauthorized") this.tokenWanted = true;
-    });
-    client.on("expiring", () => {
-      if (this.#client === client) this.tokenWanted = true;
+      if (state.name === "closed" && state.reason.code === "unauthorized") login.refused(login.token());
     });
     // How it stands is told by its state.
     client.connect().catch(() => {});
@@ -82,15 +75,10 @@ class Session {
     else this.#client?.retryNow();
   }
 
-  async useToken(token: string): Promise<void> {
-    ofTab.setItem(TOKEN, token.trim());
-    this.tokenWanted = false;
-    // An open connection goes on with it, unless it is another caller's: then views begin anew.
-    if (!(await this.#client?.renew())) edits.leave(() => (this.epoch += 1));
-  }
-
-  #token(): string | undefined {
-    return ofTab.getItem(TOKEN) ?? undefined;
+  /** Goes on with another token of the same caller: an open connection takes it, and what was refused is asked again. */
+  async #goOn(): Promise<void> {
+    if (!(await this.#client?.renew())) this.retryNow();
+    for (const listener of this.#back) listener();
   }
 }
 

@@ -187,6 +187,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/me": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who calls
+         * @description The role that the gateway reads from the token, its hero or its `sub`, and its end.
+         */
+        get: operations["get_caller"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/meals": {
         parameters: {
             query?: never;
@@ -399,6 +419,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/sign-in": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How to sign in
+         * @description The dashboard reads this before it asks for anything. It needs no token.
+         */
+        get: operations["get_sign_in"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/tickets": {
         parameters: {
             query?: never;
@@ -427,6 +467,25 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         Allergy: string;
+        /** @description The caller of a request. */
+        CallerReport: {
+            /** @description The end of the token. */
+            expires?: components["schemas"]["Timestamp"];
+            /** @description The hero, if the caller is one. */
+            hero_id?: components["schemas"]["HeroId"];
+            /** @description The role. */
+            role: components["schemas"]["CallerRole"];
+            /**
+             * @description The `sub` of the token of a member of staff, if it has one.
+             * @example ada
+             */
+            subject?: string;
+        };
+        /**
+         * @description The role of a caller.
+         * @enum {string}
+         */
+        CallerRole: "hero" | "staff" | "anybody";
         /** @description A thing that this gateway depends on. */
         Dependency: {
             /** @description The cause, when it is not well. */
@@ -909,6 +968,26 @@ export interface components {
          * @enum {string}
          */
         ProcessState: "heard" | "unheard" | "dead" | "left";
+        /** @description The endpoints of an identity provider, under the names of `OpenID` Connect Discovery 1.0. */
+        ProviderEndpoints: {
+            /**
+             * @description Where people sign in.
+             * @example https://login.example.org/realms/heroes/auth
+             */
+            authorization_endpoint: string;
+            /** @description True if the answer to a sign-in must name the issuer (RFC 9207). */
+            authorization_response_iss_parameter_supported?: boolean;
+            /**
+             * @description Where people sign out.
+             * @example https://login.example.org/realms/heroes/logout
+             */
+            end_session_endpoint?: string;
+            /**
+             * @description Where tokens are issued.
+             * @example https://login.example.org/realms/heroes/token
+             */
+            token_endpoint: string;
+        };
         /** @description The entries of the dispatch queue. An entry names an order that a worker should look at. */
         QueueLength: {
             /**
@@ -968,6 +1047,41 @@ export interface components {
              */
             unheard: number;
         };
+        /** @description The client of a page that signs people in. */
+        SignInClient: {
+            /**
+             * @description The `client_id`.
+             * @example galley-dashboard
+             */
+            client_id: string;
+            /**
+             * @description The issuer.
+             * @example https://login.example.org/realms/heroes
+             */
+            issuer: string;
+            /**
+             * @description The `resource` (RFC 8707): the audience, if that is an address.
+             * @example https://galley.example.org/
+             */
+            resource?: string;
+            /**
+             * @description The `scope`.
+             * @example openid
+             */
+            scope: string;
+        };
+        /** @description How callers of this gateway sign in. */
+        SignInReport: {
+            /** @description The endpoints of that provider; absent as long as it could not be reached. */
+            endpoints?: components["schemas"]["ProviderEndpoints"];
+            /**
+             * @description The identity provider where the dashboard signs people in; absent if there is none, so that
+             *     a token is pasted.
+             */
+            provider?: components["schemas"]["SignInClient"];
+            /** @description The tokens that are taken; absent if none is needed. */
+            tokens?: components["schemas"]["WantedTokens"];
+        };
         /**
          * @description Where an order stands.
          * @enum {string}
@@ -1013,6 +1127,44 @@ export interface components {
         };
         /** Format: int32 */
         Version: number;
+        /** @description The tokens that are taken. Their claims are those of RFC 7519. */
+        WantedTokens: {
+            /**
+             * @description The algorithms of signatures.
+             * @example [
+             *       "HS256"
+             *     ]
+             */
+            algorithms: string[];
+            /**
+             * @description The audience (`aud`).
+             * @example galley
+             */
+            audience: string;
+            /**
+             * @description The path of the claim with the id of a hero; dots lead into objects.
+             * @example sub
+             */
+            hero_claim: string;
+            /**
+             * @description The issuer (`iss`), if it must be one.
+             * @example https://login.example.org/realms/heroes
+             */
+            issuer?: string;
+            /**
+             * Format: int64
+             * @description The longest life in seconds, if there is a limit.
+             * @example 86400
+             */
+            max_age_seconds?: number;
+            /** @description True if a token without an audience is refused. */
+            needs_audience: boolean;
+            /**
+             * @description The path of the claim with the role, `hero` or `staff`; dots lead into objects.
+             * @example role
+             */
+            role_claim: string;
+        };
         /** @description Why an order is to be cancelled. */
         Why: {
             /** @description In a person's words; becomes the order's `message`. */
@@ -2227,6 +2379,84 @@ export interface operations {
             };
             /** @description `hero-not-found`: There is no hero with this id, or it was deleted. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected-request`: The request names a host that is not this service's: a foreign page may have made its name lead here. Nothing was changed. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate-limited`: More came in a short time, or at once, than this caller may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: Something went wrong that should not have; it was logged under the request id. Repeat a placement only with the same idempotency key. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: Something that this service depends on is away. The request may have been carried out or not: repeat a placement with the same idempotency key, and read before repeating anything else. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_caller: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The caller. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CallerReport"];
+                };
+            };
+            /** @description `invalid-parameter`: A path or query parameter or a header is malformed, unknown or out of bounds. `errors` names each. Nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: This is not for this kind of client: a hero places and cancels, staff watches the whole feed and manages heroes and meals; and pages of other origins must be allowed. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3972,6 +4202,84 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["ReadinessReport"];
+                };
+            };
+        };
+    };
+    get_sign_in: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How callers sign in. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignInReport"];
+                };
+            };
+            /** @description `invalid-parameter`: A path or query parameter or a header is malformed, unknown or out of bounds. `errors` names each. Nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: This is not for this kind of client: a hero places and cancels, staff watches the whole feed and manages heroes and meals; and pages of other origins must be allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected-request`: The request names a host that is not this service's: a foreign page may have made its name lead here. Nothing was changed. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate-limited`: More came in a short time, or at once, than this caller may send. Nothing was changed; send it again after `retry_after_ms`, which `Retry-After` gives in seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: Something went wrong that should not have; it was logged under the request id. Repeat a placement only with the same idempotency key. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: Something that this service depends on is away. The request may have been carried out or not: repeat a placement with the same idempotency key, and read before repeating anything else. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };

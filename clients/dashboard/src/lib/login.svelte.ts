@@ -1,0 +1,335 @@
+// Who uses this page: the sign-in that all tabs share, how it is renewed, and how it ends.
+//
+// The credentials are in the storage of the browser, where every tab sees them change; where site data is blocked, this tab has them. One
+// tab at a time renews them, because a provider takes each refresh token once.
+
+import { pause, rest, type CallerReport, type Problem, type Rest, type SignInReport } from "galley-client";
+import { untrack } from "svelte";
+import { i18n } from "../i18n/index.svelte";
+import { gateway } from "./gateway";
+import { keepPending, landing, type Landing, type Pending } from "./landing";
+import { lasting } from "./memory";
+import { now } from "./now.svelte";
+import { describe, ofAnswer, withoutAnswer } from "./problems";
+import { Provider, SignInTrouble, type Credentials } from "./provider";
+import type { View } from "./route.svelte";
+import { toasts } from "./toasts.svelte";
+import { claimsOf, endOf, mistakeOf, tokenIn } from "./tokens";
+
+const KEPT = "galley.sign-in";
+/** Other tabs, for the answer to a sign-in that another one began. */
+const CHANNEL = "galley.sign-in";
+/** A token is renewed when a quarter of its life is left, or so much. */
+const AHEAD = 120_000;
+/** Where nothing renews a token, its end is told so long before. */
+const NOTICE = 60_000;
+const RETRY = { base: 1_000, cap: 8_000 };
+/** Another tab answers within this time. */
+const HEARD = 1_000;
+const LONGEST_TIMER = 2 ** 31 - 1;
+
+const sleep = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+/** REST whose answers tell the time of the service. */
+export function clocked(api: Rest): Rest {
+  const asked = new WeakMap<Request, number>();
+  api.use({
+    onRequest: ({ request }) => void asked.set(request, Date.now()),
+    onResponse: ({ request, response }) => {
+      const at = asked.get(request);
+      if (at !== undefined) now.learn(response.headers.get("Date"), at, Date.now());
+    },
+  });
+  return api;
+}
+
+class Login {
+  /** How people sign in here; nothing until the gateway has said so. */
+  how = $state.raw<SignInReport>({});
+  /** Whether this page knows how to begin. */
+  ready = $state(false);
+  /** Who is signed in, or was until the token ended. */
+  caller = $state.raw<CallerReport | undefined>();
+  /** What went wrong with signing in. */
+  trouble = $state.raw<(() => string) | undefined>();
+  #credentials = $state.raw<Credentials | undefined>();
+  /** The gateway has refused the present token. */
+  #refused = $state(false);
+  /** The last renewal failed. */
+  #stuck = $state(false);
+  #renewing: Promise<void> | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Renewals that have failed one after another. */
+  #attempt = 0;
+  /** The token about which the gateway is being asked. */
+  #taking: string | undefined;
+  /** The gateway did not take the last token: another account may do. */
+  #mistaken = false;
+  /** A sign-in that goes on in another tab, because this page is kept as it is. */
+  #apart: Pending | undefined;
+  #channel: BroadcastChannel | undefined;
+  /** Another token is there, of the same caller or of another one. */
+  onToken: (same: boolean) => void = () => {};
+
+  readonly #end = $derived(this.#credentials ? endOf(this.#credentials.token) : Infinity);
+  readonly #renewable = $derived(this.#credentials?.refresh !== undefined && !this.#refused);
+  /** Whether a token is needed and nobody has signed in. */
+  readonly wanted = $derived(this.how.tokens !== undefined && this.caller === undefined);
+  /** Whether the sign-in has ended, and with which words. */
+  readonly ended = $derived.by((): (() => string) | undefined => {
+    if (!this.caller || this.how.tokens === undefined) return undefined;
+    const at = this.#end;
+    if (at <= now.value && (!this.#renewable || this.#stuck)) return () => i18n.words.signIn.ended(i18n.moment(at));
+    if (this.#refused) return () => i18n.words.signIn.refused;
+    if (at - now.value < NOTICE && !this.#renewable) return () => i18n.words.signIn.ending(i18n.moment(at));
+    return undefined;
+  });
+  /** The hero whose page this is; nothing for those who may choose. */
+  readonly hero = $derived(this.caller?.role === "hero" ? this.caller.hero_id : undefined);
+  /** The name of whoever signed in, if it is no hero. */
+  readonly name = $derived(this.#credentials?.name ?? this.caller?.subject);
+
+  constructor() {
+    addEventListener("storage", ({ key }) => {
+      if (key === KEPT || key === null) this.#follow();
+    });
+    try {
+      this.#channel = new BroadcastChannel(CHANNEL);
+      this.#channel.addEventListener("message", ({ data }) => this.#hear(data as { query?: string }));
+    } catch {
+      // Signing in then takes this very tab.
+    }
+    void this.#start();
+  }
+
+  /** The present token. No view begins anew because it is another one. */
+  token = (): string | undefined => untrack(() => this.#credentials?.token);
+
+  /** Whether this view is for the caller. */
+  sees = (view: View): boolean => !this.wanted && (this.hero === undefined || view === "order" || view === "console");
+
+  /** The gateway has refused this token. */
+  refused(token: string | undefined): void {
+    if (!token || token !== this.token() || this.#refused) return;
+    if (this.#renewable) void this.#renew();
+    else this.#refused = true;
+  }
+
+  /** Signs in with a token that somebody has. */
+  async paste(text: string): Promise<void> {
+    const token = tokenIn(text);
+    // Anything else may be a secret, which is sent to nobody.
+    if (!claimsOf(token)) this.trouble = mistakeOf(token, this.how.tokens!, now.read());
+    else await this.#take({ token }, true);
+  }
+
+  /** Goes to the identity provider. A page with somebody's work in it stays, and the sign-in takes a tab of its own. */
+  async signIn(): Promise<void> {
+    const provider = this.#provider;
+    if (!provider) return;
+    if (!globalThis.crypto.subtle) return void (this.trouble = () => i18n.words.signIn.insecure);
+    const tab = this.caller || !lasting.keeps ? open("", "_blank") : undefined;
+    try {
+      await provider.reach();
+      // Whose token does not do should be able to sign in as somebody else.
+      const { address, pending } = await provider.begin(location.hash, this.#mistaken ? "login" : undefined);
+      if (tab) {
+        this.#apart = pending;
+        tab.location.href = address;
+      } else {
+        keepPending(pending);
+        location.assign(address);
+      }
+    } catch (error) {
+      tab?.close();
+      this.#fail(error);
+    }
+  }
+
+  /** Forgets who signed in, in all tabs, and ends the provider's session where it can be ended. */
+  signOut(): void {
+    const address = this.#credentials?.id && this.#provider?.signOutAddress(this.#credentials);
+    lasting.removeItem(KEPT);
+    this.#forget(undefined);
+    if (address) location.assign(address);
+  }
+
+  get #provider(): Provider | undefined {
+    const { provider, endpoints } = this.how;
+    return provider && endpoints && new Provider(provider, endpoints);
+  }
+
+  async #start(): Promise<void> {
+    let arrived = landing;
+    // Nobody is kept from the page by a gateway that does not say how; and a provider that is away may come back.
+    for (let attempt = 0; ; attempt++) {
+      const { data } = await clocked(rest(gateway)).GET("/sign-in").catch(() => ({ data: undefined }));
+      if (data) this.how = data;
+      if (data?.tokens && arrived) await this.#arrive(arrived);
+      if (data?.tokens && !this.token()) await this.#recall();
+      if (data) arrived = undefined;
+      this.ready = true;
+      if (data && (!data.provider || data.endpoints)) return;
+      await sleep(pause(attempt, RETRY));
+    }
+  }
+
+  /** Goes on with what another tab, or this one before, has kept. */
+  async #recall(): Promise<void> {
+    const told = this.trouble;
+    const kept = this.#kept();
+    if (kept) await this.#take(kept, false);
+    // Who is signed in anyway can do without what did not work.
+    if (this.caller && told) toasts.bad(told());
+  }
+
+  /** Another tab has signed in, renewed, or signed out. */
+  #follow(): void {
+    const kept = this.#kept();
+    if (!kept && this.caller) this.#forget(() => i18n.words.signIn.signedOut);
+    else if (kept?.token === this.token()) this.#credentials = kept;
+    else if (kept && this.how.tokens) void this.#take(kept, false);
+  }
+
+  /** An answer of the provider came to this tab: for a sign-in of its own, or of another tab. */
+  async #arrive({ query, pending }: Landing): Promise<void> {
+    if (pending) return this.#finish(query, pending);
+    const taken = new Promise<boolean>((resolve) => {
+      this.#channel?.addEventListener("message", ({ data }) => data.taken === query && resolve(true));
+      setTimeout(() => resolve(false), HEARD);
+    });
+    this.#channel?.postMessage({ query });
+    const elsewhere = await taken;
+    if (elsewhere) close();
+    this.trouble = () => (elsewhere ? i18n.words.signIn.elsewhere : i18n.words.signIn.stale);
+  }
+
+  /** Another tab has the answer to the sign-in that this one began. */
+  #hear({ query }: { query?: string }): void {
+    const pending = this.#apart;
+    if (!query || !pending || new URLSearchParams(query).get("state") !== pending.state) return;
+    this.#apart = undefined;
+    this.#channel?.postMessage({ taken: query });
+    void this.#finish(query, pending);
+  }
+
+  async #finish(query: string, pending: Pending): Promise<void> {
+    try {
+      const provider = this.#provider;
+      if (!provider) throw new SignInTrouble(() => i18n.words.signIn.away, true);
+      await this.#take(await provider.finish(query, pending), true);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** Goes on with credentials, as soon as the gateway has said whose they are. */
+  async #take(credentials: Credentials, isNew: boolean): Promise<void> {
+    const { token, refresh } = credentials;
+    if (!isNew && refresh && this.token() === undefined && endOf(token) <= now.read()) {
+      this.#credentials = credentials;
+      return this.#renew();
+    }
+    this.#taking = token;
+    for (let attempt = 0; this.#taking === token; attempt++) {
+      const { data, error, response } = await clocked(rest(gateway, () => token))
+        .GET("/me")
+        .catch((failure: unknown) => ({ data: undefined, error: withoutAnswer(failure), response: undefined }));
+      if (this.#taking !== token) return;
+      if (data) return this.#adopt(credentials, data, isNew);
+      if (response?.status === 401) return this.#reject(token, isNew);
+      const problem = response ? ofAnswer(error, response.status) : (error as Problem);
+      this.trouble = () => describe(problem);
+      this.ready = true;
+      await sleep(pause(attempt, RETRY));
+    }
+  }
+
+  #adopt(credentials: Credentials, caller: CallerReport, isNew: boolean): void {
+    const before = this.caller;
+    if (isNew) this.#keep(credentials);
+    this.#credentials = credentials;
+    this.caller = caller;
+    this.trouble = undefined;
+    this.#refused = this.#stuck = this.#mistaken = false;
+    this.#schedule();
+    const { role, hero_id, subject } = caller;
+    if (before) this.onToken(before.role === role && before.hero_id === hero_id && before.subject === subject);
+  }
+
+  #reject(token: string, isNew: boolean): void {
+    if (this.caller && !isNew) this.#refused = true;
+    this.#mistaken = true;
+    this.trouble = !isNew && endOf(token) <= now.read() ? endWords(token) : mistakeOf(token, this.how.tokens!, now.read());
+  }
+
+  /** Renews the token. A provider takes each refresh token once, so that one tab asks for all. */
+  #renew(): Promise<void> {
+    const token = this.token();
+    const once = () => this.#renewOnce(token);
+    // There are no locks without TLS, and no sign-ins either.
+    this.#renewing ??= Promise.resolve(navigator.locks ? navigator.locks.request(KEPT, once) : once()).finally(() => (this.#renewing = undefined));
+    return this.#renewing;
+  }
+
+  async #renewOnce(token: string | undefined): Promise<void> {
+    const present = this.#credentials;
+    const kept = this.#kept();
+    if (!present || present.token !== token) return;
+    if (kept && kept.token !== token) return this.#take(kept, false);
+    try {
+      const provider = this.#provider;
+      if (!provider) throw new SignInTrouble(() => i18n.words.signIn.away, true);
+      const next = await provider.renew(present);
+      // Somebody may have signed out meanwhile.
+      if (this.#credentials?.token !== token) return;
+      this.#keep(next);
+      this.#attempt = 0;
+      await this.#take(next, false);
+    } catch (error) {
+      this.#fail(error);
+      this.#stuck = true;
+      const passing = error instanceof SignInTrouble && error.passing;
+      if (passing) this.#timer = setTimeout(() => void this.#renew(), pause(this.#attempt++, RETRY));
+      else {
+        this.#credentials = { ...present, refresh: undefined };
+        this.trouble = this.caller ? undefined : endWords(present.token);
+      }
+    }
+  }
+
+  #schedule(): void {
+    clearTimeout(this.#timer);
+    const left = this.#end - now.read();
+    const wait = Math.max(0, left - Math.min(AHEAD, left / 4));
+    if (this.#renewable) this.#timer = setTimeout(() => void this.#renew(), Math.min(wait, LONGEST_TIMER));
+  }
+
+  #fail(error: unknown): void {
+    if (!(error instanceof SignInTrouble)) throw error;
+    this.trouble = error.tell;
+  }
+
+  #forget(why: (() => string) | undefined): void {
+    clearTimeout(this.#timer);
+    this.#taking = this.#credentials = this.caller = undefined;
+    this.trouble = why;
+  }
+
+  #keep(credentials: Credentials): void {
+    lasting.setItem(KEPT, JSON.stringify(credentials));
+  }
+
+  #kept(): Credentials | undefined {
+    try {
+      const kept = JSON.parse(lasting.getItem(KEPT) ?? "null") as Credentials | null;
+      return typeof kept?.token === "string" ? kept : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+const endWords = (token: string) => () => i18n.words.signIn.ended(i18n.moment(endOf(token)));
+
+export const login = new Login();

@@ -9,6 +9,7 @@ mod key_reader;
 mod key_set;
 mod key_set_source;
 mod provider_address;
+mod remembered_token;
 mod revoked_heroes;
 mod ring_verifier;
 mod sign_in_provider;
@@ -22,6 +23,7 @@ mod wanted_tokens;
 
 pub use claims::Claims;
 pub use key_reader::{read_keys, read_secrets};
+pub use remembered_token::RememberedToken;
 pub use revoked_heroes::RevokedHeroes;
 pub use sign_in_provider::{
     ProviderEndpoints, SignInClient, SignInConfig, SignInProvider, read_endpoints,

@@ -2,6 +2,7 @@
 //! be replaced while tokens are checked.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ pub struct TokenKeys {
     secrets: RwLock<Vec<DecodingKey>>,
     source: Option<KeySetSource>,
     set: RwLock<Arc<KeySet>>,
+    /// The number of times that keys were replaced.
+    generation: AtomicU64,
     /// Asks the reader to read now.
     asked: Notify,
     /// The last read of the public keys.
@@ -59,6 +62,7 @@ impl TokenKeys {
             secrets: RwLock::new(secrets),
             source,
             set: RwLock::default(),
+            generation: AtomicU64::new(0),
             asked: Notify::new(),
             last: watch::Sender::default(),
         }
@@ -76,9 +80,16 @@ impl TokenKeys {
         self.source.is_some()
     }
 
+    /// Returns a number that grows whenever keys were replaced.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
     /// Checks further tokens with these secrets.
     pub fn replace_secrets(&self, secrets: &Secrets) {
         *self.secrets.write().unwrap_or_else(PoisonError::into_inner) = keys(secrets);
+        self.generation.fetch_add(1, Ordering::Release);
     }
 
     /// Reads the public keys again. If that fails the earlier ones stay in force. Returns their
@@ -91,6 +102,7 @@ impl TokenKeys {
         let outcome = source.read().await.map(|set| {
             let count = set.len();
             *self.set.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(set);
+            self.generation.fetch_add(1, Ordering::Release);
             count
         });
         self.last.send_replace(LastRead { at: Some(Instant::now()), failed: outcome.is_err() });

@@ -19,7 +19,7 @@ use super::ring_verifier::install_token_cryptography;
 use super::staff_names::StaffNames;
 use super::token_keys::{Found, TokenKeys};
 use super::wanted_tokens::WantedTokens;
-use super::{Claims, RevokedHeroes, TokenRejection};
+use super::{Claims, RememberedToken, RevokedHeroes, TokenRejection};
 
 /// Tolerance for clocks that differ, in seconds. A token is valid this long before its `nbf` and
 /// after its `exp`.
@@ -109,17 +109,42 @@ impl Verifier {
         self.check_revoked(claims)
     }
 
+    /// Returns the claims of a token that came on a connection. A token that was good there
+    /// before may have ended or been revoked since; its signature is checked again only with other
+    /// keys.
+    ///
+    /// # Errors
+    /// The reason for refusing the token.
+    pub async fn verify_on(
+        &self,
+        connection: &RememberedToken,
+        token: &str,
+    ) -> Result<Claims, TokenRejection> {
+        let generation = self.keys.generation();
+        if let Some(claims) = connection.claims(token, generation) {
+            return self.check_life(claims);
+        }
+        let claims = self.verify(token).await?;
+        connection.remember(token, generation, claims);
+        Ok(claims)
+    }
+
     /// Checks the claims of a token that was good a moment ago, of this member of staff if it is
     /// one.
     ///
     /// # Errors
     /// The token has ended, or was revoked.
     pub fn check_again(&self, claims: Claims, name: &str) -> Result<Claims, TokenRejection> {
-        if now() >= claims.expires.saturating_add(LEEWAY) {
-            return Err(TokenRejection::Expired);
-        }
+        let claims = self.check_life(claims)?;
         if claims.who == Who::Staff {
             self.staff.note(claims.subject, Some(name));
+        }
+        Ok(claims)
+    }
+
+    fn check_life(&self, claims: Claims) -> Result<Claims, TokenRejection> {
+        if now() >= claims.expires.saturating_add(LEEWAY) {
+            return Err(TokenRejection::Expired);
         }
         self.check_revoked(claims)
     }
@@ -202,7 +227,7 @@ mod tests {
 
     use super::super::claim_rules::{ClaimPath, ClaimRules};
     use super::super::token_keys::TokenKeys;
-    use super::{Claims, TokenRejection, Verifier};
+    use super::{Claims, RememberedToken, TokenRejection, Verifier};
 
     const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 
@@ -236,6 +261,22 @@ mod tests {
             let other = verifier(b"another secret of thirty-two bytes").verify(&token).await;
             assert_eq!(other, Err(TokenRejection::Signature));
         }
+    }
+
+    #[tokio::test]
+    async fn a_connection_remembers_a_good_token_until_the_keys_change() {
+        let (verifier, connection) = (verifier(SECRET), RememberedToken::default());
+        let mint = TokenMint { key: SECRET, issuer: None, audience: None };
+        let good = mint.token(Who::Staff, Duration::from_mins(1));
+        let forged = format!("{}x", &good[..good.len() - 1]);
+        for _ in 0..2 {
+            assert!(verifier.verify_on(&connection, &good).await.is_ok());
+            let refused = verifier.verify_on(&connection, &forged).await;
+            assert_eq!(refused, Err(TokenRejection::Signature));
+        }
+        verifier.replace(&Secrets::from(Secret::of(b"another secret of thirty-two bytes")));
+        let refused = verifier.verify_on(&connection, &good).await;
+        assert_eq!(refused, Err(TokenRejection::Signature));
     }
 
     /// The example of RFC 7515 appendix A.1.

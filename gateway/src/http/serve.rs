@@ -29,6 +29,7 @@ use tower::ServiceExt as _;
 use super::entrance::Entrance;
 use super::open_connections::{OpenConnection, OpenConnections};
 use super::tracked_stream::{AmbiguousLength, TrackedStream};
+use crate::auth::RememberedToken;
 use crate::limits::Seat;
 use crate::metrics;
 
@@ -167,11 +168,13 @@ async fn serve_requests(
     ConnectionLife { open, stop, end, quiet, .. }: ConnectionLife,
 ) {
     let cut = Cut(CancellationToken::new());
+    let token = RememberedToken::default();
     let OpenConnection { progress, unwanted, .. } = &open;
     let service = service_fn(|mut request: hyper::Request<Incoming>| {
         let serving = progress.serve(request.body());
         entrance.enter(&mut request, peer, transport);
         request.extensions_mut().insert(cut.clone());
+        request.extensions_mut().insert(token.clone());
         if progress.is_ambiguous() {
             request.extensions_mut().insert(AmbiguousLength);
         }

@@ -15,7 +15,7 @@ use super::query::Pairs;
 use super::refusal::NO_TOKEN;
 use super::{Caller, Refusal};
 use crate::auth::stream_tickets::{TICKET, TicketError, redeem};
-use crate::auth::{TokenRejection, Verifier};
+use crate::auth::{RememberedToken, TokenRejection, Verifier};
 use crate::limits::CallerKey;
 use crate::refusals::Cause;
 use crate::state::AppState;
@@ -86,19 +86,22 @@ pub fn unauthorized(state: &AppState, refused: Option<TokenRejection>) -> Proble
 }
 
 async fn ask(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    let caller = identify(&state, request.headers(), ticket(&request)).await;
+    let caller =
+        identify(&state, request.headers(), request.extensions().get(), ticket(&request)).await;
     let caller = caller.and_then(|caller| charge(&state, caller, request.method()));
     admit(&state, caller, request, next).await
 }
 
 async fn ask_for_staff(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    let caller = identify(&state, request.headers(), ticket(&request)).await.and_then(|caller| {
-        if caller.is_staff() {
-            return Ok(caller);
-        }
-        state.refusals.count(Cause::NotStaff);
-        Err(Problem::new(ProblemType::Forbidden).with_detail("only staff may do this"))
-    });
+    let caller = identify(&state, request.headers(), request.extensions().get(), ticket(&request))
+        .await
+        .and_then(|caller| {
+            if caller.is_staff() {
+                return Ok(caller);
+            }
+            state.refusals.count(Cause::NotStaff);
+            Err(Problem::new(ProblemType::Forbidden).with_detail("only staff may do this"))
+        });
     admit(&state, caller, request, next).await
 }
 
@@ -155,11 +158,15 @@ pub fn tell_of_staff(state: &AppState, key: CallerKey, change: &str) {
 async fn identify(
     state: &AppState,
     headers: &HeaderMap,
+    connection: Option<&RememberedToken>,
     ticket: Option<String>,
 ) -> Result<Caller, Problem> {
     let Some(verifier) = &state.verifier else { return Ok(Caller::ANYBODY) };
     let claims = match bearer(headers) {
-        Ok(Some(token)) => verifier.verify(token).await,
+        Ok(Some(token)) => match connection {
+            Some(connection) => verifier.verify_on(connection, token).await,
+            None => verifier.verify(token).await,
+        },
         Ok(None) => match ticket {
             Some(ticket) => return by_ticket(state, verifier, &ticket, headers).await,
             None => return Err(unauthorized(state, None)),

@@ -3,7 +3,7 @@ import { defineConfig } from "vite";
 
 /** For `npm run dev`: the gateway that answers. */
 const gateway = process.env.GALLEY_URL ?? "http://127.0.0.1:8080";
-const service = ["/ws", "/heroes", "/meals", "/orders", "/events", "/operations", "/readyz", "/docs", "/openapi.json", "/asyncapi.json"];
+const service = ["/ws", "/heroes", "/meals", "/orders", "/events", "/operations", "/sign-in", "/me", "/readyz", "/docs", "/openapi.json", "/asyncapi.json"];
 
 export default defineConfig({
   plugins: [svelte()],

@@ -50,6 +50,7 @@ const mistakes = [
   [`${"é".repeat(9)}.b.c`, "That is no token", "Ce n'est pas un jeton"],
   [mint(staff, -60), "This token ended on", "Ce jeton a expiré le"],
   [mint({ ...staff, nbf: 4e9 }, 3_600), "good only from", "n'est valable qu'à partir du"],
+  [mint({ ...staff, nbf: 1e300 }, 3_600), "good only from –", "n'est valable qu'à partir du –"],
   [mint({ ...staff, iss: "https://elsewhere" }, 3_600), "another issuer, \"https://elsewhere\"", "un autre émetteur"],
   [mint({ ...staff, aud: "other" }, 3_600), "another service, \"other\"", "un autre service"],
   [mint({ ...staff, role: "admin" }, 3_600), "no role of Galley, but \"admin\"", "aucun rôle de Galley"],
@@ -73,6 +74,14 @@ test("each mistake with a token is told, with the kind of token that would do", 
     await page.getByRole("button", { name: /^EN/ }).click();
   }
   await accessible(page, "a mistake is told");
+  // What the browser keeps may be anything, too.
+  await page.evaluate(() => {
+    localStorage.setItem("galley.sign-in", '{"token":"é.b.c"}');
+    sessionStorage.setItem("galley.sign-in.pending", "{");
+  });
+  await page.goto("/?code=a&state=b");
+  await page.getByRole("alert").getByText("not begun here").waitFor();
+  await page.getByLabel("Token").waitFor();
   assert.equal(sent.some((header) => header?.includes("password")), false, "what is no token is sent to nobody");
 });
 

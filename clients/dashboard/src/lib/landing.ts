@@ -22,12 +22,20 @@ export interface Landing {
 /** Keeps a sign-in for the answer that will come to this tab. */
 export const keepPending = (pending: Pending): void => ofTab.setItem(PENDING, JSON.stringify(pending));
 
+function takePending(): Pending | null {
+  const kept = ofTab.getItem(PENDING);
+  ofTab.removeItem(PENDING);
+  try {
+    return JSON.parse(kept ?? "null") as Pending | null;
+  } catch {
+    return null;
+  }
+}
+
 function land(): Landing | undefined {
   const query = new URLSearchParams(location.search);
   if (!query.has("code") && !query.has("error")) return undefined;
-  const kept = ofTab.getItem(PENDING);
-  ofTab.removeItem(PENDING);
-  const pending = kept ? (JSON.parse(kept) as Pending) : undefined;
+  const pending = takePending();
   const ours = pending?.state === query.get("state") ? pending : undefined;
   history.replaceState(null, "", location.pathname + (ours?.hash ?? location.hash));
   return { query: query.toString(), pending: ours };

@@ -1,47 +1,29 @@
 // Who uses this page: the sign-in that all tabs share, how it is renewed, and how it ends.
-//
-// The credentials are in the storage of the browser, where every tab sees them change; where site data is blocked, this tab has them. One
-// tab at a time renews them, because a provider takes each refresh token once.
 
-import { pause, rest, type CallerReport, type Problem, type Rest, type SignInReport } from "galley-client";
+import { pause, rest, type CallerReport, type Problem, type SignInReport } from "galley-client";
 import { untrack } from "svelte";
 import { i18n } from "../i18n/index.svelte";
+import { clocked } from "./clocked";
+import { alone, drop, keep, kept, onChange, type Credentials } from "./credentials";
 import { gateway } from "./gateway";
 import { keepPending, landing, type Landing, type Pending } from "./landing";
 import { lasting } from "./memory";
 import { now } from "./now.svelte";
+import { awaitAnswer, offer } from "./other_tabs";
 import { describe, ofAnswer, withoutAnswer } from "./problems";
-import { Provider, SignInTrouble, type Credentials } from "./provider";
+import { Provider, SignInTrouble } from "./provider";
 import type { View } from "./route.svelte";
 import { toasts } from "./toasts.svelte";
-import { claimsOf, endOf, mistakeOf, tokenIn } from "./tokens";
+import { claimsOf, endOf, mistakeOf, momentOf, tokenIn } from "./tokens";
 
-const KEPT = "galley.sign-in";
-/** Other tabs, for the answer to a sign-in that another one began. */
-const CHANNEL = "galley.sign-in";
 /** A token is renewed when a quarter of its life is left, or so much. */
 const AHEAD = 120_000;
 /** Where nothing renews a token, its end is told so long before. */
 const NOTICE = 60_000;
 const RETRY = { base: 1_000, cap: 8_000 };
-/** Another tab answers within this time. */
-const HEARD = 1_000;
 const LONGEST_TIMER = 2 ** 31 - 1;
 
 const sleep = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
-
-/** REST whose answers tell the time of the service. */
-export function clocked(api: Rest): Rest {
-  const asked = new WeakMap<Request, number>();
-  api.use({
-    onRequest: ({ request }) => void asked.set(request, Date.now()),
-    onResponse: ({ request, response }) => {
-      const at = asked.get(request);
-      if (at !== undefined) now.learn(response.headers.get("Date"), at, Date.now());
-    },
-  });
-  return api;
-}
 
 class Login {
   /** How people sign in here; nothing until the gateway has said so. */
@@ -63,11 +45,8 @@ class Login {
   #attempt = 0;
   /** The token about which the gateway is being asked. */
   #taking: string | undefined;
-  /** The gateway did not take the last token: another account may do. */
+  /** The next sign-in may be somebody else's: the provider asks who it is. */
   #mistaken = false;
-  /** A sign-in that goes on in another tab, because this page is kept as it is. */
-  #apart: Pending | undefined;
-  #channel: BroadcastChannel | undefined;
   /** Another token is there, of the same caller or of another one. */
   onToken: (same: boolean) => void = () => {};
 
@@ -79,9 +58,10 @@ class Login {
   readonly ended = $derived.by((): (() => string) | undefined => {
     if (!this.caller || this.how.tokens === undefined) return undefined;
     const at = this.#end;
-    if (at <= now.value && (!this.#renewable || this.#stuck)) return () => i18n.words.signIn.ended(i18n.moment(at));
-    if (this.#refused) return () => i18n.words.signIn.refused;
-    if (at - now.value < NOTICE && !this.#renewable) return () => i18n.words.signIn.ending(i18n.moment(at));
+    const over = (words: string) => `${words} ${i18n.words.signIn.kept}`;
+    if (at <= now.value && (!this.#renewable || this.#stuck)) return () => over(i18n.words.signIn.ended(momentOf(at)));
+    if (this.#refused) return () => over(i18n.words.signIn.refused);
+    if (at - now.value < NOTICE && !this.#renewable) return () => i18n.words.signIn.ending(momentOf(at));
     return undefined;
   });
   /** The hero whose page this is; nothing for those who may choose. */
@@ -90,15 +70,7 @@ class Login {
   readonly name = $derived(this.#credentials?.name ?? this.caller?.subject);
 
   constructor() {
-    addEventListener("storage", ({ key }) => {
-      if (key === KEPT || key === null) this.#follow();
-    });
-    try {
-      this.#channel = new BroadcastChannel(CHANNEL);
-      this.#channel.addEventListener("message", ({ data }) => this.#hear(data as { query?: string }));
-    } catch {
-      // Signing in then takes this very tab.
-    }
+    onChange(() => this.#follow());
     void this.#start();
   }
 
@@ -134,7 +106,7 @@ class Login {
       // Whose token does not do should be able to sign in as somebody else.
       const { address, pending } = await provider.begin(location.hash, this.#mistaken ? "login" : undefined);
       if (tab) {
-        this.#apart = pending;
+        awaitAnswer(pending, (query) => void this.#finish(query, pending));
         tab.location.href = address;
       } else {
         keepPending(pending);
@@ -149,9 +121,11 @@ class Login {
   /** Forgets who signed in, in all tabs, and ends the provider's session where it can be ended. */
   signOut(): void {
     const address = this.#credentials?.id && this.#provider?.signOutAddress(this.#credentials);
-    lasting.removeItem(KEPT);
+    drop();
     this.#forget(undefined);
     if (address) location.assign(address);
+    // A provider whose session cannot be ended has to ask who it is.
+    else this.#mistaken = true;
   }
 
   get #provider(): Provider | undefined {
@@ -177,40 +151,26 @@ class Login {
   /** Goes on with what another tab, or this one before, has kept. */
   async #recall(): Promise<void> {
     const told = this.trouble;
-    const kept = this.#kept();
-    if (kept) await this.#take(kept, false);
+    const before = kept();
+    if (before) await this.#take(before, false);
     // Who is signed in anyway can do without what did not work.
     if (this.caller && told) toasts.bad(told());
   }
 
   /** Another tab has signed in, renewed, or signed out. */
   #follow(): void {
-    const kept = this.#kept();
-    if (!kept && this.caller) this.#forget(() => i18n.words.signIn.signedOut);
-    else if (kept?.token === this.token()) this.#credentials = kept;
-    else if (kept && this.how.tokens) void this.#take(kept, false);
+    const present = kept();
+    if (!present && this.caller) this.#forget(() => i18n.words.signIn.signedOut);
+    else if (present?.token === this.token()) this.#credentials = present;
+    else if (present && this.how.tokens) void this.#take(present, false);
   }
 
   /** An answer of the provider came to this tab: for a sign-in of its own, or of another tab. */
   async #arrive({ query, pending }: Landing): Promise<void> {
     if (pending) return this.#finish(query, pending);
-    const taken = new Promise<boolean>((resolve) => {
-      this.#channel?.addEventListener("message", ({ data }) => data.taken === query && resolve(true));
-      setTimeout(() => resolve(false), HEARD);
-    });
-    this.#channel?.postMessage({ query });
-    const elsewhere = await taken;
+    const elsewhere = await offer(query);
     if (elsewhere) close();
     this.trouble = () => (elsewhere ? i18n.words.signIn.elsewhere : i18n.words.signIn.stale);
-  }
-
-  /** Another tab has the answer to the sign-in that this one began. */
-  #hear({ query }: { query?: string }): void {
-    const pending = this.#apart;
-    if (!query || !pending || new URLSearchParams(query).get("state") !== pending.state) return;
-    this.#apart = undefined;
-    this.#channel?.postMessage({ taken: query });
-    void this.#finish(query, pending);
   }
 
   async #finish(query: string, pending: Pending): Promise<void> {
@@ -239,7 +199,9 @@ class Login {
       if (data) return this.#adopt(credentials, data, isNew);
       if (response?.status === 401) return this.#reject(token, isNew);
       const problem = response ? ofAnswer(error, response.status) : (error as Problem);
-      this.trouble = () => describe(problem);
+      // The gateway cannot read the provider's keys.
+      const isAway = problem.status === 503 && this.how.provider !== undefined;
+      this.trouble = () => (isAway ? i18n.words.signIn.away : describe(problem));
       this.ready = true;
       await sleep(pause(attempt, RETRY));
     }
@@ -247,7 +209,7 @@ class Login {
 
   #adopt(credentials: Credentials, caller: CallerReport, isNew: boolean): void {
     const before = this.caller;
-    if (isNew) this.#keep(credentials);
+    if (isNew) keep(credentials);
     this.#credentials = credentials;
     this.caller = caller;
     this.trouble = undefined;
@@ -266,24 +228,21 @@ class Login {
   /** Renews the token. A provider takes each refresh token once, so that one tab asks for all. */
   #renew(): Promise<void> {
     const token = this.token();
-    const once = () => this.#renewOnce(token);
-    // There are no locks without TLS, and no sign-ins either.
-    this.#renewing ??= Promise.resolve(navigator.locks ? navigator.locks.request(KEPT, once) : once()).finally(() => (this.#renewing = undefined));
-    return this.#renewing;
+    return (this.#renewing ??= alone(() => this.#renewOnce(token)).finally(() => (this.#renewing = undefined)));
   }
 
   async #renewOnce(token: string | undefined): Promise<void> {
     const present = this.#credentials;
-    const kept = this.#kept();
+    const newer = kept();
     if (!present || present.token !== token) return;
-    if (kept && kept.token !== token) return this.#take(kept, false);
+    if (newer && newer.token !== token) return this.#take(newer, false);
     try {
       const provider = this.#provider;
       if (!provider) throw new SignInTrouble(() => i18n.words.signIn.away, true);
       const next = await provider.renew(present);
       // Somebody may have signed out meanwhile.
       if (this.#credentials?.token !== token) return;
-      this.#keep(next);
+      keep(next);
       this.#attempt = 0;
       await this.#take(next, false);
     } catch (error) {
@@ -315,21 +274,8 @@ class Login {
     this.#taking = this.#credentials = this.caller = undefined;
     this.trouble = why;
   }
-
-  #keep(credentials: Credentials): void {
-    lasting.setItem(KEPT, JSON.stringify(credentials));
-  }
-
-  #kept(): Credentials | undefined {
-    try {
-      const kept = JSON.parse(lasting.getItem(KEPT) ?? "null") as Credentials | null;
-      return typeof kept?.token === "string" ? kept : undefined;
-    } catch {
-      return undefined;
-    }
-  }
 }
 
-const endWords = (token: string) => () => i18n.words.signIn.ended(i18n.moment(endOf(token)));
+const endWords = (token: string) => () => i18n.words.signIn.ended(momentOf(endOf(token)));
 
 export const login = new Login();

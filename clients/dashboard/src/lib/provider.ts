@@ -3,6 +3,7 @@
 import type { ProviderEndpoints, SignInClient } from "galley-client";
 import * as oauth from "oauth4webapi";
 import { i18n } from "../i18n/index.svelte";
+import type { Credentials } from "./credentials";
 import { gateway } from "./gateway";
 import type { Pending } from "./landing";
 import { now } from "./now.svelte";
@@ -12,17 +13,6 @@ const ANSWER = 10_000;
 
 /** The address to which the provider sends people back. */
 const home = `${gateway}/`;
-
-/** What people signed in with. */
-export interface Credentials {
-  token: string;
-  /** For the next token. */
-  refresh?: string | undefined;
-  /** The ID token, which names the session that ends with a sign-out. */
-  id?: string | undefined;
-  /** The name of whoever signed in. */
-  name?: string | undefined;
-}
 
 /** Something went wrong, told in the language of the page whenever it is asked. */
 export class SignInTrouble extends Error {

@@ -3,7 +3,8 @@
 import { Galley, rest, storageKeeper, type Problem, type State } from "galley-client";
 import { edits } from "./edits.svelte";
 import { gateway } from "./gateway";
-import { clocked, login } from "./login.svelte";
+import { clocked } from "./clocked";
+import { login } from "./login.svelte";
 import { lasting } from "./memory";
 import { ofAnswer, withoutAnswer } from "./problems";
 

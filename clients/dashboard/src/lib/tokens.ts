@@ -5,8 +5,14 @@ import { i18n } from "../i18n/index.svelte";
 
 type Claims = Record<string, unknown>;
 
+/** The last moment that JavaScript knows, and minus the first. */
+const LAST_DAY = 8.64e15;
+
 /** The token in what somebody pasted. */
 export const tokenIn = (text: string): string => text.trim().replace(/^bearer\s+/i, "").replace(/[\s"']/g, "");
+
+/** A moment in words; a token may name one that no calendar has. */
+export const momentOf = (at: number): string => (Math.abs(at) <= LAST_DAY ? i18n.moment(at) : "–");
 
 /** The claims of a token; nothing if it is none. */
 export const claimsOf = (token: string): Claims | undefined => parse(token)?.claims;
@@ -30,8 +36,8 @@ function find(token: string, wanted: WantedTokens, present: number): () => strin
   const { claims, algorithm } = parsed;
   const end = endOf(token);
   const begin = Math.max(...["nbf", "iat"].map((name) => Number(claims[name] ?? 0))) * 1_000;
-  if (end <= present) return () => words().expired(i18n.moment(end));
-  if (begin > present + 5_000) return () => words().early(i18n.moment(begin));
+  if (end <= present) return () => words().expired(momentOf(end));
+  if (begin > present + 5_000) return () => words().early(momentOf(begin));
   if (wanted.issuer && claims["iss"] !== wanted.issuer) return () => words().issuer(shown(claims["iss"]));
   const audience = [claims["aud"] ?? []].flat();
   if (!audience.includes(wanted.audience) && (wanted.needs_audience || audience.length > 0)) return () => words().audience(shown(claims["aud"]));

@@ -1,43 +1,38 @@
 // The client: a connection, an outbox, a picture, and the promises that tie them together.
 
-import { defaultBackoff, pause, type Backoff } from "./backoff.js";
-import { Connection, type Diagnosis, type SocketClass } from "./connection.js";
-import { Emitter } from "./emitter.js";
-import { Closed, ProblemError, slugOf } from "./errors.js";
+import { at, gatewayAddress } from "./address.js";
+import { defaultBackoff, pause } from "./backoff.js";
+import { Connection, type SocketClass } from "./connection.js";
+import { diagnose } from "./diagnosis.js";
+import { Emitter, type Faults } from "./emitter.js";
+import { ended, GaveUp, GalleyError, ProblemError, slugOf } from "./errors.js";
+import { Iteration, type IterationOptions } from "./iteration.js";
 import { memoryKeeper, newKey, type Keeper, type Kept } from "./keeper.js";
+import { checked, type Options } from "./options.js";
 import { Outbox, type Answer, type Waiting } from "./outbox.js";
 import { pendingOf, type Pending } from "./pending.js";
 import { Picture, type Change } from "./picture.js";
 import { Renewal } from "./renewal.js";
 import { reread } from "./reread.js";
-import { at, rest, type Rest, type TokenProvider } from "./rest.js";
+import { rest, type Rest } from "./rest.js";
 import { isOpen, type State } from "./state.js";
 import { isActive, type Command, type Frame, type Meal, type Order, type Page, type ServerFrame, type Status, type Totals, type Watch } from "./types.js";
+import { bounded, type CallOptions } from "./waiting.js";
 
-export interface Options {
-  /** Where the gateway is: `http://127.0.0.1:8080`, or `https://example.org/galley` under a path. */
-  url: string;
-  /** Whose orders; without it those of the token's hero, or else the connection is staff's. */
-  heroId?: number;
-  /** Where the token comes from, with `GALLEY_AUTH=jwt`. Asked for anew at each connection, and before the token of an open one expires. */
-  token?: TokenProvider;
-  /** Where placements wait for their answers; the default lives as long as the program. */
-  keeper?: Keeper;
-  /** The class of sockets where there is no global `WebSocket`: that of the package `ws`. */
-  webSocket?: unknown;
-  backoff?: Backoff;
-  /** The most commands that wait for their answers; beyond, a command is refused with `OutboxFull`. */
-  maxWaiting?: number;
-  /** The most ended orders that are remembered; beyond, the oldest are forgotten. */
-  maxEnded?: number;
+/** How an order is placed. */
+export interface PlaceOptions extends CallOptions {
+  /** Names the span of the click (W3C Trace Context). */
+  traceparent?: string;
+  /** The idempotency key, for placing again what was given up: the same key orders once. `newKey()` makes one. */
+  key?: string;
 }
 
 /** What can be listened to: every frame by its type, and what the client makes of them. */
-export type Events = { [T in ServerFrame["type"]]: Frame<T> } & {
+export type Events = Faults & { [T in ServerFrame["type"]]: Frame<T> } & {
   /** The connection stands elsewhere now. */
   state: State;
-  /** What is known of the orders has changed, by a frame of this type or by `learn`. */
-  change: Change & { by: ServerFrame["type"] | "learn" };
+  /** What is known of the orders has changed, by a frame of this type, by `learn` or by `forget`. */
+  change: Change & { by: ServerFrame["type"] | "learn" | "forget" };
   /** Other changes than before wait for their answers. */
   pending: readonly Pending[];
   /** A line as it went out. */
@@ -52,9 +47,6 @@ const LATER = new Set(["overloaded", "rate-limited", "draining", "unavailable"])
 const MAX_DEFERRED = 10;
 /** Placements that were kept for longer are dropped: nobody wants yesterday's lunch. */
 const MAX_AGE = 3_600_000;
-/** How long the question why a handshake failed may take. */
-const DIAGNOSIS = 5_000;
-
 /** A connection to Galley that comes back by itself. */
 export class Galley extends Emitter<Events> {
   readonly rest: Rest;
@@ -65,13 +57,17 @@ export class Galley extends Emitter<Events> {
   readonly #renewal: Renewal;
   readonly #later = new Set<ReturnType<typeof setTimeout>>();
   readonly #placing = new Set<string>();
+  readonly #gateway: URL;
   #picture: Picture;
+  #pending: readonly Pending[] = [];
   #watch: Watch | undefined;
 
+  /** Throws when it could not work with these options. */
   constructor(options: Options) {
     super();
-    this.#options = options;
-    this.rest = rest(options.url, options.token);
+    this.#options = checked(options);
+    this.#gateway = gatewayAddress(options.url);
+    this.rest = rest(options.url, options.token, options.timeout);
     this.#keeper = options.keeper ?? memoryKeeper();
     this.#outbox = new Outbox(options.maxWaiting ?? 100);
     this.#picture = new Picture(options.maxEnded ?? 10_000);
@@ -85,9 +81,10 @@ export class Galley extends Emitter<Events> {
         const token = await this.#renewal.first();
         return token ? ["galley.v1", `bearer.${token}`] : ["galley.v1"];
       },
-      diagnose: () => this.#diagnose(),
+      diagnose: () => diagnose(this.rest, options),
       onState: (state) => {
         if (!isOpen(state)) this.#renewal.stop();
+        if (state.name === "closed") this.#fail(ended(state.reason));
         this.emit("state", state);
       },
       onLine: (line) => this.#hear(line),
@@ -99,8 +96,8 @@ export class Galley extends Emitter<Events> {
     return this.#connection.state;
   }
 
-  /** The newest states of the orders, the newest order first. */
-  get orders(): Order[] {
+  /** The newest states of the orders, the newest order first. The same array until something changes. */
+  get orders(): readonly Order[] {
     return this.#picture.orders();
   }
 
@@ -115,16 +112,45 @@ export class Galley extends Emitter<Events> {
 
   /** The changes that wait for their answers, in the order in which they were asked for. */
   get pending(): readonly Pending[] {
-    return pendingOf(this.#outbox.all());
+    return this.#pending;
   }
 
-  /** Begins; resolves when the gateway has said welcome, rejects when it never will. */
-  async connect(): Promise<void> {
+  /**
+   * Begins, or begins anew after an end; resolves when the gateway has said welcome, rejects when it never will. Who does not wait
+   * any longer does not end the attempts: `close` does.
+   */
+  async connect(options: CallOptions = {}): Promise<void> {
+    if (!(this.#options.webSocket ?? globalThis.WebSocket)) {
+      throw new GalleyError("no-web-socket", "there is no WebSocket here: give webSocket, the class of the package `ws` for instance");
+    }
     this.#adopt();
     this.#connection.open();
     const settled = (state: State) => state.name === "connected" || state.name === "closed";
-    const state = settled(this.state) ? this.state : await this.once("state", settled);
-    if (state.name === "closed") throw new Error(`${state.reason.code}: ${state.reason.detail}`);
+    const state = settled(this.state) ? this.state : await this.once("state", settled, options);
+    if (state.name === "closed") throw ended(state.reason);
+  }
+
+  /**
+   * Events of one kind for `for await`, from now on. The loop ends when the client is closed, and throws when the connection ends
+   * for another reason.
+   */
+  each<Name extends keyof Events>(name: Name, options: IterationOptions = {}): Iteration<Events[Name]> {
+    return new Iteration(options, (push, end) => {
+      const { state } = this;
+      if (state.name === "closed") end(ended(state.reason));
+      const stops = [
+        this.on(name, push),
+        this.on("state", ({ name, ...more }) => {
+          if (name === "closed" && "reason" in more) end(more.reason.code === "closed" ? undefined : ended(more.reason));
+        }),
+      ];
+      return () => stops.forEach((stop) => stop());
+    });
+  }
+
+  /** The changes of what is known of the orders, for `for await`. */
+  changes(options: IterationOptions = {}): Iteration<Events["change"]> {
+    return this.each("change", options);
   }
 
   /** Tries again at once instead of waiting for the end of the pause. */
@@ -141,66 +167,63 @@ export class Galley extends Emitter<Events> {
    * Shows the gateway the provider's token on the open connection, for providers that know before the gateway says so. Resolves with
    * whether the gateway took it; false when there is no connection, or the token is the one that the gateway has.
    */
-  renew(): Promise<boolean> {
-    return this.#renewal.renew();
+  renew(options: CallOptions = {}): Promise<boolean> {
+    return bounded(options, (resolve, reject) => {
+      this.#renewal.renew().then(resolve, reject);
+      return () => true;
+    });
   }
 
-  /** Ends for good. What waits for an answer is rejected; placements stay kept. */
+  /** Ends for good, unless `connect` begins anew. What waits for an answer is rejected; placements stay kept. */
   close(): void {
     this.#connection.close({ code: "closed", detail: "the client was closed" });
-    for (const timer of this.#later) clearTimeout(timer);
-    this.#later.clear();
-    for (const waiting of this.#outbox.all()) {
-      this.#outbox.remove(waiting.id);
-      waiting.failed(new Closed());
-    }
-    this.emit("pending", this.pending);
   }
 
-  /** Orders a meal, once, whatever happens on the way. `traceparent` names the span of the click (W3C Trace Context). */
-  async place(mealId: number, { traceparent }: { traceparent?: string } = {}): Promise<Order> {
+  /** Orders a meal, once, whatever happens on the way. What is given up is not kept, and not sent again. */
+  async place(mealId: number, { traceparent, key = newKey(), ...options }: PlaceOptions = {}): Promise<Order> {
+    this.#ready();
     this.#outbox.room();
-    const kept: Kept = { key: newKey(), meal_id: mealId, at: Date.now() };
-    this.#keeper.keep(kept);
-    return this.#place(kept, traceparent);
+    const kept: Kept = { key, meal_id: mealId, at: Date.now() };
+    this.guard("the keeper", () => this.#keeper.keep(kept));
+    return this.#place(kept, options, traceparent);
   }
 
   /** Cancels an order; rejects with `already-finished` when that came too late. */
-  async cancel(orderId: number, reason?: string): Promise<Order> {
+  async cancel(orderId: number, reason?: string, options?: CallOptions): Promise<Order> {
     const command: Command<"cancel"> = { type: "cancel", order_id: orderId, ...(reason ? { reason } : {}) };
-    return (await this.#ask(command, cancelledBefore)).order;
+    return (await this.#ask(command, options, cancelledBefore)).order;
   }
 
   /** Deletes an order that has ended. */
-  async delete(orderId: number): Promise<void> {
-    await this.#ask<{ deleted: boolean }>({ type: "delete", order_id: orderId } satisfies Command<"delete">, deletedBefore);
+  async delete(orderId: number, options?: CallOptions): Promise<void> {
+    await this.#ask<{ deleted: boolean }>({ type: "delete", order_id: orderId } satisfies Command<"delete">, options, deletedBefore);
   }
 
-  async get(orderId: number): Promise<Order> {
-    return (await this.#ask<{ order: Order }>({ type: "get", order_id: orderId } satisfies Command<"get">)).order;
+  async get(orderId: number, options?: CallOptions): Promise<Order> {
+    return (await this.#ask<{ order: Order }>({ type: "get", order_id: orderId } satisfies Command<"get">, options)).order;
   }
 
   /** A page of the orders, the newest first. */
-  list(options: { status?: Status[]; limit?: number; cursor?: string } = {}): Promise<Page<Order>> {
-    return this.#ask({ type: "orders", ...options } satisfies Command<"orders">);
+  list({ signal, timeout, ...page }: { status?: Status[]; limit?: number; cursor?: string } & CallOptions = {}): Promise<Page<Order>> {
+    return this.#ask({ type: "orders", ...page } satisfies Command<"orders">, { signal, timeout });
   }
 
-  menu(cursor?: string): Promise<Page<Meal>> {
-    return this.#ask({ type: "menu", ...(cursor ? { cursor } : {}) } satisfies Command<"menu">);
+  menu(cursor?: string, options?: CallOptions): Promise<Page<Meal>> {
+    return this.#ask({ type: "menu", ...(cursor ? { cursor } : {}) } satisfies Command<"menu">, options);
   }
 
   /** Watches the whole feed from now on (staff); after each reconnection what was missed comes first. Resolves with the totals, if the gateway knows them. */
-  async watch(watch: Watch = {}): Promise<Totals | undefined> {
+  async watch(watch: Watch = {}, options?: CallOptions): Promise<Totals | undefined> {
     this.#watch = undefined;
-    const { totals } = await this.#ask<{ totals?: Totals }>({ type: "watch", ...watch } satisfies Command<"watch">);
+    const { totals } = await this.#ask<{ totals?: Totals }>({ type: "watch", ...watch } satisfies Command<"watch">, options);
     // From now on it is said again after each welcome; until now it waited in the outbox.
     this.#watch = watch;
     return totals;
   }
 
   /** Resolves when the gateway has answered. */
-  async ping(): Promise<void> {
-    await this.#ask<object>({ type: "ping" } satisfies Command<"ping">);
+  async ping(options?: CallOptions): Promise<void> {
+    await this.#ask<object>({ type: "ping" } satisfies Command<"ping">, options);
   }
 
   /** Sends a line as it is, for consoles; false when there is no connection. Its answer is a `reply` or `error` event. */
@@ -212,7 +235,9 @@ export class Galley extends Emitter<Events> {
 
   /** Forgets what is known of the orders, cursor included. */
   forget(): void {
+    const deleted = this.orders.map(({ id }) => id);
     this.#picture = new Picture(this.#options.maxEnded ?? 10_000);
+    this.#changed({ orders: [], deleted }, "forget");
   }
 
   /** Takes in states that were read elsewhere, from REST for instance. */
@@ -222,40 +247,74 @@ export class Galley extends Emitter<Events> {
 
   /** What an earlier life of this program kept is placed again under the same keys. */
   #adopt(): void {
-    for (const kept of this.#keeper.all()) {
+    for (const kept of this.guard("the keeper", () => this.#keeper.all()) ?? []) {
       if (this.#placing.has(kept.key)) continue;
-      if (Date.now() - kept.at > MAX_AGE) this.#keeper.forget(kept.key);
-      else if (this.#outbox.size < this.#outbox.bound) this.#place(kept).catch(() => {});
+      if (Date.now() - kept.at > MAX_AGE) this.#drop(kept.key);
+      else if (this.#outbox.size < this.#outbox.bound) this.#place(kept, { timeout: Infinity }).catch(() => {});
     }
   }
 
-  async #place(kept: Kept, traceparent?: string): Promise<Order> {
+  async #place(kept: Kept, options: CallOptions, traceparent?: string): Promise<Order> {
     this.#placing.add(kept.key);
     const command: Command<"place"> = { type: "place", meal_id: kept.meal_id, key: kept.key, ...(traceparent ? { traceparent } : {}) };
     try {
-      const { order } = await this.#ask<{ order: Order }>(command);
-      this.#keeper.forget(kept.key);
+      const { order } = await this.#ask<{ order: Order }>(command, options);
+      this.#drop(kept.key);
       return order;
     } catch (error) {
-      if (error instanceof ProblemError) this.#keeper.forget(kept.key);
+      // Kept only if the connection ended before the answer: the next life places it again.
+      const decided = error instanceof ProblemError || error instanceof GaveUp || (error as GalleyError).code === "invalid-option";
+      if (decided) this.#drop(kept.key);
       throw error;
     } finally {
       this.#placing.delete(kept.key);
     }
   }
 
+  #drop(key: string): void {
+    this.guard("the keeper", () => this.#keeper.forget(key));
+  }
+
+  /** Throws when the connection has ended for good. */
+  #ready(): void {
+    if (this.state.name === "closed") throw ended(this.state.reason);
+  }
+
   /** Gives a command out and waits for its answer. A problem may be a good answer to a command that was repeated. */
-  #ask<Reply>(command: Command, excuse?: (error: Frame<"error">) => Reply | undefined): Promise<Reply> {
-    return new Promise((resolve, reject) => {
+  #ask<Reply>(command: Command, { signal, timeout = this.#options.timeout }: CallOptions = {}, excuse?: (error: Frame<"error">) => Reply | undefined): Promise<Reply> {
+    return bounded({ signal, timeout }, (resolve, reject) => {
+      this.#ready();
       const answered: Waiting["answered"] = (answer, repeated) => {
         if (answer.type !== "error") return resolve(answer as unknown as Reply);
         const excused = repeated ? excuse?.(answer) : undefined;
         if (excused === undefined) reject(new ProblemError(answer.problem));
         else resolve(excused);
       };
-      this.#send(this.#outbox.add(command, answered, reject));
-      this.emit("pending", this.pending);
+      const waiting = this.#outbox.add(command, answered, reject);
+      this.#send(waiting);
+      this.#pended();
+      return () => {
+        this.#outbox.remove(waiting.id);
+        this.#pended();
+        return waiting.sends > 0;
+      };
     });
+  }
+
+  /** No command gets an answer any more. */
+  #fail(error: GalleyError): void {
+    for (const timer of this.#later) clearTimeout(timer);
+    this.#later.clear();
+    for (const waiting of this.#outbox.all()) {
+      this.#outbox.remove(waiting.id);
+      waiting.failed(error);
+    }
+    this.#pended();
+  }
+
+  #pended(): void {
+    this.#pending = pendingOf(this.#outbox.all());
+    this.emit("pending", this.#pending);
   }
 
   #send(waiting: Waiting): void {
@@ -265,13 +324,17 @@ export class Galley extends Emitter<Events> {
 
   #hear(line: string): void {
     this.emit("received", line);
-    let frame: ServerFrame;
+    let frame: ServerFrame | null;
     try {
-      frame = JSON.parse(line) as ServerFrame;
+      frame = JSON.parse(line) as ServerFrame | null;
     } catch {
-      // Not of this protocol; whoever listens to lines sees it.
-      return;
+      frame = null;
     }
+    // Not of this protocol; whoever listens to lines sees it.
+    if (typeof frame?.type === "string") this.guard("a frame that is not of this protocol", () => this.#take(frame));
+  }
+
+  #take(frame: ServerFrame): void {
     if (frame.type === "welcome") this.#welcome(frame);
     if (frame.type === "reconnect") this.#connection.hint(frame.after_ms);
     if (frame.type === "expiring") this.#renewal.expiring(frame.after_ms);
@@ -316,13 +379,14 @@ export class Galley extends Emitter<Events> {
       waiting.deferred += 1;
       const timer = setTimeout(() => {
         this.#later.delete(timer);
-        this.#send(waiting);
+        // Its caller may have given it up.
+        if (this.#outbox.get(waiting.id)) this.#send(waiting);
       }, wait);
       this.#later.add(timer);
       return;
     }
     this.#outbox.remove(waiting.id);
-    this.emit("pending", this.pending);
+    this.#pended();
     waiting.answered(answer, waiting.sends > 1);
   }
 
@@ -331,33 +395,12 @@ export class Galley extends Emitter<Events> {
   }
 
   #address(): string {
-    const address = at(this.#options.url, "/ws");
+    const address = at(this.#gateway, "/ws");
     address.protocol = address.protocol.replace("http", "ws");
     const { heroId } = this.#options;
     if (heroId !== undefined) address.searchParams.set("hero_id", String(heroId));
     if (this.#picture.cursor !== undefined) address.searchParams.set("cursor", this.#picture.cursor);
     return address.href;
-  }
-
-  /** Asks over REST why no socket can be had. */
-  async #diagnose(): Promise<Diagnosis> {
-    const { heroId, url, token } = this.#options;
-    const path = heroId === undefined ? "/readyz" : `/heroes/${heroId}`;
-    try {
-      const present = await token?.();
-      const headers: Record<string, string> = present ? { Authorization: `Bearer ${present}` } : {};
-      const answer = await fetch(at(url, path), { headers, signal: AbortSignal.timeout(DIAGNOSIS) });
-      const detail = `the gateway answers ${answer.status}`;
-      const retryAfter = Number(answer.headers.get("Retry-After") ?? 0) * 1_000 || 0;
-      await answer.body?.cancel();
-      if (answer.status === 401) return { reason: { code: "unauthorized", detail }, advice: token ? "new-token" : "no" };
-      if (answer.status === 403) return { reason: { code: "forbidden", detail }, advice: "no" };
-      if (answer.status === 404) return { reason: { code: "hero-not-found", detail }, advice: "no" };
-      if (answer.status === 429 || answer.status === 503) return { reason: { code: "busy", detail }, advice: "back-off", retryAfter };
-      return { reason: { code: "busy", detail: "the gateway takes no socket" }, advice: "back-off" };
-    } catch {
-      return { reason: { code: "unreachable", detail: "nobody answers" }, advice: "back-off" };
-    }
   }
 }
 

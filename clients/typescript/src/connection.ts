@@ -49,9 +49,12 @@ const PATIENCE = 2_000;
 const DOUBT = 2_000;
 /** After so much more, the connection is given up and made anew. */
 const GIVE_UP = 6_000;
+/** Some sockets never fire `close` after `error`, the one of Node 22 after a failed handshake: then so much later it is over. */
+const CLOSE_AFTER_ERROR = 250;
 /** A connection that held so long was a good one: the next loss begins with a short pause again. */
 const GOOD = 5_000;
 const OPEN = 1;
+const GONE = 1008;
 
 const CODES: Readonly<Record<number, ReasonCode>> = {
   1001: "busy",
@@ -135,9 +138,10 @@ export class Connection {
 
   async #try(): Promise<void> {
     this.#let();
-    const attempt = this.#attempt;
-    this.#enter({ name: "connecting", attempt });
-    const current = this.#state;
+    const current: State = { name: "connecting", attempt: this.#attempt };
+    this.#enter(current);
+    // Whoever was told may have closed the client.
+    if (this.#state !== current) return;
     let protocols: string[];
     try {
       protocols = await this.options.protocols();
@@ -146,13 +150,25 @@ export class Connection {
       return;
     }
     if (this.#state !== current) return;
-    const socket = new this.options.socketClass(this.options.address(), protocols);
+    let socket: Socket;
+    try {
+      socket = new this.options.socketClass(this.options.address(), protocols);
+    } catch (error) {
+      // The address is a good one. A token of letters that no header takes is not, and pages with TLS may not speak without it.
+      const detail = String(error);
+      if (protocols.length > 1) this.#follow({ reason: { code: "unauthorized", detail }, advice: "new-token" });
+      else this.#follow({ reason: { code: "refused", detail }, advice: "no" });
+      return;
+    }
     this.#socket = socket;
     this.#heard = Date.now();
     socket.onmessage = ({ data }) => {
       this.#hear(data);
     };
-    socket.onerror = () => {};
+    socket.onerror = () => {
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => void this.#ended(1006, ""), CLOSE_AFTER_ERROR);
+    };
     socket.onclose = ({ code, reason }) => void this.#ended(code, reason);
     this.#timer = setTimeout(() => this.#again({ code: "silent", detail: "no welcome came" }), HANDSHAKE);
   }
@@ -164,11 +180,13 @@ export class Connection {
     const known = closeCodes[code];
     const detail = text || known?.reason || `the connection ended with ${code}`;
     const reason: Reason = { code: CODES[code] ?? (known?.reconnect === "no" ? "refused" : "lost"), detail };
-    // 1005 and 1006 say nothing: before a welcome, that is a handshake that failed.
-    if (!welcomed && known === undefined) {
+    // 1005 and 1006 say nothing: before a welcome, that is a handshake that failed. 1008 has several causes, among them that the hero
+    // is gone.
+    const failed = !welcomed && known === undefined;
+    if (failed || code === GONE) {
       const diagnosis = await this.options.diagnose();
-      if (this.#state === before) this.#follow(diagnosis);
-      return;
+      if (this.#state !== before) return;
+      if (failed || diagnosis.advice !== "back-off") return this.#follow(diagnosis);
     }
     if (welcomed && Date.now() - before.since > GOOD) this.#attempt = 0;
     const retryAfter = this.#hint === undefined ? 0 : Math.max(0, this.#hint - Date.now());

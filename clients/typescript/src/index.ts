@@ -1,10 +1,13 @@
 export { pause, type Backoff } from "./backoff.js";
-export { Galley, type Events, type Options } from "./client.js";
-export { Closed, OutboxFull, ProblemError, slugOf } from "./errors.js";
+export { Galley, type Events, type PlaceOptions } from "./client.js";
+export { Closed, GalleyError, GaveUp, OutboxFull, ProblemError, slugOf, type ErrorCode } from "./errors.js";
 export { closeCodes } from "./generated/closes.js";
+export { Iteration, type IterationOptions } from "./iteration.js";
 export { memoryKeeper, newKey, storageKeeper, type Keeper, type Kept } from "./keeper.js";
+export type { Options } from "./options.js";
 export type { Pending } from "./pending.js";
 export { Picture, type Change } from "./picture.js";
-export { rest, type Rest, type TokenProvider } from "./rest.js";
+export { rest, type Middleware, type Rest, type RequestOptions, type Result, type TokenProvider } from "./rest.js";
 export { isOpen, type Reason, type ReasonCode, type State } from "./state.js";
 export * from "./types.js";
+export type { CallOptions } from "./waiting.js";

@@ -17,6 +17,8 @@ export class Picture {
   /** The last version of what was deleted, so that a late state does not bring it back. */
   #deleted = new Map<number, number>();
   #cursor: string | undefined;
+  /** What `orders` gives until the next change. */
+  #sorted: readonly Order[] | undefined;
 
   /** At the bound, the oldest orders that have ended are forgotten; those that are active never are. */
   constructor(readonly maxEnded: number) {}
@@ -31,8 +33,8 @@ export class Picture {
   }
 
   /** The newest states, the newest order first. */
-  orders(): Order[] {
-    return [...this.#orders.values()].sort((one, other) => other.id - one.id);
+  orders(): readonly Order[] {
+    return (this.#sorted ??= [...this.#orders.values()].sort((one, other) => other.id - one.id));
   }
 
   /** Takes in what a frame tells. */
@@ -56,6 +58,7 @@ export class Picture {
       this.#deleted.set(order_id, Math.max(version, this.#deleted.get(order_id) ?? 0));
     }
     this.#forget();
+    if (change.orders.length + change.deleted.length > 0) this.#sorted = undefined;
     return change;
   }
 

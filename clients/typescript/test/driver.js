@@ -45,16 +45,11 @@ const commands = {
   close: () => galley.close(),
 };
 
-const names = { OutboxFull: "outbox-full", Closed: "closed" };
-
-/** The code of an error; that of an end begins its message. */
-const codeOf = (error) => error.slug ?? error.code ?? names[error.name] ?? error.message.split(":")[0];
-
 async function obey({ id, do: what, ...more }) {
   try {
     say({ id, ok: (await commands[what](more)) ?? null });
   } catch (error) {
-    say({ id, error: codeOf(error) });
+    say({ id, error: error.code ?? String(error) });
   }
 }
 

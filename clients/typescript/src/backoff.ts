@@ -15,3 +15,9 @@ export const defaultBackoff: Backoff = { base: 250, cap: 10_000 };
 export function pause(attempt: number, { base, cap }: Backoff = defaultBackoff, random: () => number = Math.random): number {
   return random() * Math.min(cap, base * 2 ** Math.min(attempt, 30));
 }
+
+/** Timers hold no more; a longer wait would end at once. */
+export const LONGEST = 2 ** 31 - 1;
+
+/** Does something later, whatever was asked for. */
+export const after = (wait: number, callback: () => void): ReturnType<typeof setTimeout> => setTimeout(callback, Math.min(wait, LONGEST));

@@ -1,14 +1,15 @@
 // The client: a connection, an outbox, a picture, and the promises that tie them together.
 
 import { at, gatewayAddress } from "./address.js";
-import { defaultBackoff, pause } from "./backoff.js";
+import { after, defaultBackoff, pause } from "./backoff.js";
 import { Connection, type SocketClass } from "./connection.js";
 import { diagnose } from "./diagnosis.js";
-import { Emitter, type Faults } from "./emitter.js";
+import { Emitter } from "./emitter.js";
 import { ended, GaveUp, GalleyError, ProblemError, slugOf } from "./errors.js";
+import type { Events } from "./events.js";
 import { Iteration, type IterationOptions } from "./iteration.js";
 import { memoryKeeper, newKey, type Keeper, type Kept } from "./keeper.js";
-import { checked, type Options } from "./options.js";
+import { checked, type Options, type PlaceOptions } from "./options.js";
 import { Outbox, type Answer, type Waiting } from "./outbox.js";
 import { pendingOf, type Pending } from "./pending.js";
 import { Picture, type Change } from "./picture.js";
@@ -19,34 +20,15 @@ import { isOpen, type State } from "./state.js";
 import { isActive, type Command, type Frame, type Meal, type Order, type Page, type ServerFrame, type Status, type Totals, type Watch } from "./types.js";
 import { bounded, type CallOptions } from "./waiting.js";
 
-/** How an order is placed. */
-export interface PlaceOptions extends CallOptions {
-  /** Names the span of the click (W3C Trace Context). */
-  traceparent?: string;
-  /** The idempotency key, for placing again what was given up: the same key orders once. `newKey()` makes one. */
-  key?: string;
-}
-
-/** What can be listened to: every frame by its type, and what the client makes of them. */
-export type Events = Faults & { [T in ServerFrame["type"]]: Frame<T> } & {
-  /** The connection stands elsewhere now. */
-  state: State;
-  /** What is known of the orders has changed, by a frame of this type, by `learn` or by `forget`. */
-  change: Change & { by: ServerFrame["type"] | "learn" | "forget" };
-  /** Other changes than before wait for their answers. */
-  pending: readonly Pending[];
-  /** A line as it went out. */
-  sent: string;
-  /** A line as it came in. */
-  received: string;
-};
-
 /** Problems after which the same command may be sent again: nothing was changed, or doing it twice does no harm. */
 const LATER = new Set(["overloaded", "rate-limited", "draining", "unavailable"]);
 /** So often; then the problem is the answer. */
 const MAX_DEFERRED = 10;
+/** Commands that are deferred together come back one after another, within so many milliseconds. */
+const MAX_TURN = 5_000;
 /** Placements that were kept for longer are dropped: nobody wants yesterday's lunch. */
 const MAX_AGE = 3_600_000;
+
 /** A connection to Galley that comes back by itself. */
 export class Galley extends Emitter<Events> {
   readonly rest: Rest;
@@ -303,13 +285,18 @@ export class Galley extends Emitter<Events> {
 
   /** No command gets an answer any more. */
   #fail(error: GalleyError): void {
-    for (const timer of this.#later) clearTimeout(timer);
-    this.#later.clear();
+    this.#hurry();
     for (const waiting of this.#outbox.all()) {
       this.#outbox.remove(waiting.id);
       waiting.failed(error);
     }
     this.#pended();
+  }
+
+  /** What is deferred waits no longer. */
+  #hurry(): void {
+    for (const timer of this.#later) clearTimeout(timer);
+    this.#later.clear();
   }
 
   #pended(): void {
@@ -347,6 +334,7 @@ export class Galley extends Emitter<Events> {
     const unsure = this.#picture.orders().filter(isActive);
     this.#connection.welcomed();
     if (this.#watch && !frame.hero) this.sendLine(JSON.stringify({ type: "watch", ...this.#watch, cursor: this.#picture.cursor }));
+    this.#hurry();
     for (const waiting of this.#outbox.all()) this.#send(waiting);
     // After a gap that no cursor bridges, what was active may have ended, or be gone.
     if (frame.resume !== "resumed" && unsure.length > 0) this.#reread(unsure).catch(() => {});
@@ -375,13 +363,16 @@ export class Galley extends Emitter<Events> {
     const waiting = this.#outbox.get(answer.id);
     if (!waiting) return;
     if (answer.type === "error" && LATER.has(slugOf(answer.problem)) && waiting.deferred < MAX_DEFERRED) {
-      const wait = (answer.problem.retry_after_ms ?? 0) + pause(waiting.deferred, this.#options.backoff);
+      const asked = answer.problem.retry_after_ms ?? 0;
+      // One after another: if all came back at once, most would be too fast again.
+      const turn = Math.min(asked * this.#later.size, MAX_TURN);
+      const wait = asked + turn + pause(waiting.deferred, this.#options.backoff);
       waiting.deferred += 1;
-      const timer = setTimeout(() => {
+      const timer = after(wait, () => {
         this.#later.delete(timer);
         // Its caller may have given it up.
         if (this.#outbox.get(waiting.id)) this.#send(waiting);
-      }, wait);
+      });
       this.#later.add(timer);
       return;
     }

@@ -1,6 +1,6 @@
 // One connection that comes back by itself: with back-off, as the gateway's hints and close codes ask for.
 
-import { pause, type Backoff } from "./backoff.js";
+import { after, pause, type Backoff } from "./backoff.js";
 import { closeCodes, type Advice } from "./generated/closes.js";
 import { isOpen, type Reason, type ReasonCode, type State } from "./state.js";
 
@@ -208,7 +208,7 @@ export class Connection {
     this.#let();
     const wait = atLeast + pause(this.#attempt, this.options.backoff);
     this.#attempt += 1;
-    this.#timer = setTimeout(() => void this.#try(), wait);
+    this.#timer = after(wait, () => void this.#try());
     this.#enter({ name: "waiting", reason, attempt: this.#attempt, until: Date.now() + wait });
   }
 

@@ -1,10 +1,11 @@
 export { pause, type Backoff } from "./backoff.js";
-export { Galley, type Events, type PlaceOptions } from "./client.js";
+export { Galley } from "./client.js";
 export { Closed, GalleyError, GaveUp, OutboxFull, ProblemError, slugOf, type ErrorCode } from "./errors.js";
+export type { Events } from "./events.js";
 export { closeCodes } from "./generated/closes.js";
 export { Iteration, type IterationOptions } from "./iteration.js";
 export { memoryKeeper, newKey, storageKeeper, type Keeper, type Kept } from "./keeper.js";
-export type { Options } from "./options.js";
+export type { Options, PlaceOptions } from "./options.js";
 export type { Pending } from "./pending.js";
 export { Picture, type Change } from "./picture.js";
 export { rest, type Middleware, type Rest, type RequestOptions, type Result, type TokenProvider } from "./rest.js";

@@ -1,7 +1,8 @@
-import type { Backoff } from "./backoff.js";
+import { defaultBackoff, LONGEST, type Backoff } from "./backoff.js";
 import { invalid } from "./errors.js";
 import type { Keeper } from "./keeper.js";
 import type { TokenProvider } from "./rest.js";
+import type { CallOptions } from "./waiting.js";
 
 export interface Options {
   /** Where the gateway is: `http://127.0.0.1:8080`, or `https://example.org/galley` under a path. */
@@ -23,13 +24,23 @@ export interface Options {
   maxEnded?: number;
 }
 
+/** How an order is placed. */
+export interface PlaceOptions extends CallOptions {
+  /** Names the span of the click (W3C Trace Context). */
+  traceparent?: string;
+  /** The idempotency key, for placing again what was given up: the same key orders once. `newKey()` makes one. */
+  key?: string;
+}
+
 /** Throws when the client could not work with these. */
 export function checked(options: Options): Options {
-  const { heroId, token, timeout, maxWaiting = 1, maxEnded = 1 } = options;
+  const { heroId, token, timeout, backoff = defaultBackoff, maxWaiting = 1, maxEnded = 1 } = options;
   const wrong = (name: string, value: unknown, wanted: string) => invalid(`${name}: ${String(value)} is not ${wanted}`);
   if (heroId !== undefined && !(Number.isSafeInteger(heroId) && heroId > 0)) throw wrong("heroId", heroId, "the id of a hero");
   if (token !== undefined && typeof token !== "function") throw invalid("token: it is not a function that returns the token");
   if (timeout !== undefined && !(timeout >= 0)) throw wrong("timeout", timeout, "a number of milliseconds");
+  // Without a pause a gateway that is away would be asked without end.
+  if (![backoff.base, backoff.cap].every((wait) => wait > 0 && wait <= LONGEST)) throw invalid("backoff: base and cap are numbers of milliseconds above 0");
   if (!(maxWaiting >= 1)) throw wrong("maxWaiting", maxWaiting, "1 or more");
   if (!(maxEnded >= 0)) throw wrong("maxEnded", maxEnded, "0 or more");
   return options;

@@ -1,7 +1,8 @@
 // Hooks for React.
 
 import { useCallback, useEffect, useMemo, useSyncExternalStore } from "react";
-import { Galley, type Events } from "./client.js";
+import { Galley } from "./client.js";
+import type { Events } from "./events.js";
 import type { Options } from "./options.js";
 import type { Pending } from "./pending.js";
 import type { State } from "./state.js";

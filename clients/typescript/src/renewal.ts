@@ -1,5 +1,6 @@
 // The token of an open connection, renewed before it expires.
 
+import { after } from "./backoff.js";
 import type { TokenProvider } from "./rest.js";
 
 /** The id of the `auth` command; those of the outbox are numbers. */
@@ -26,7 +27,7 @@ export class Renewal {
   expiring(afterMs: number): void {
     clearTimeout(this.#timer);
     // Without a new token the gateway closes with 4401, and the connection comes back as after any loss.
-    this.#timer = setTimeout(() => void this.renew().catch(() => {}), afterMs * (0.25 + Math.random() * 0.25));
+    this.#timer = after(afterMs * (0.25 + Math.random() * 0.25), () => void this.renew().catch(() => {}));
   }
 
   /** Shows the gateway the provider's token if it has another one; resolves with whether the gateway took it. */

@@ -1,6 +1,7 @@
 // Stores for Svelte: `const orders = ordersOf(client)`, then `$orders`.
 
-import type { Events, Galley } from "./client.js";
+import type { Galley } from "./client.js";
+import type { Events } from "./events.js";
 import type { Pending } from "./pending.js";
 import type { State } from "./state.js";
 import type { Order } from "./types.js";

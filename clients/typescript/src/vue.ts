@@ -1,7 +1,8 @@
 // Composables for Vue, for `setup` or any other effect scope.
 
 import { onScopeDispose, shallowRef, type ShallowRef } from "vue";
-import { Galley, type Events } from "./client.js";
+import { Galley } from "./client.js";
+import type { Events } from "./events.js";
 import type { Options } from "./options.js";
 import type { Pending } from "./pending.js";
 import type { State } from "./state.js";

@@ -1,5 +1,6 @@
 // How long a caller waits.
 
+import { LONGEST } from "./backoff.js";
 import { GaveUp, invalid } from "./errors.js";
 
 /** What every call takes. */
@@ -9,9 +10,6 @@ export interface CallOptions {
   /** Ends the wait after so many milliseconds: the call rejects with the code `timeout`. */
   timeout?: number | undefined;
 }
-
-/** Timers hold no more; a longer time-out is none. */
-const LONGEST = 2 ** 31 - 1;
 
 /**
  * A promise for which the caller waits as long as it wants. `begin` begins the work and returns how to give it up, which says
@@ -37,6 +35,7 @@ export function bounded<T>(
     const giveUp = (code: "aborted" | "timeout", message: string) =>
       failed(new GaveUp(code, give.up(), message, code === "aborted" ? { cause: signal?.reason } : undefined));
     if (signal?.aborted) return aborted();
+    // A longer time-out is none.
     if (timeout !== undefined && timeout <= LONGEST) timer = setTimeout(() => giveUp("timeout", `no answer within ${timeout} ms`), timeout);
     signal?.addEventListener("abort", aborted);
     try {

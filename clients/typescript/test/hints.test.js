@@ -62,6 +62,31 @@ test("a command that is deferred without end fails in the end", async (t) => {
   assert.equal(times, 11);
 });
 
+test("a gateway that asks for more time than a timer holds is not asked at once", async (t) => {
+  const { asked, client } = await gateway(t, () => ({ type: "reconnect", after_ms: 1e12 }));
+  const galley = client({ backoff: { base: 1, cap: 2 } });
+  await galley.connect();
+  galley.ping().catch(() => {});
+  await galley.once("reconnect");
+  asked[0].socket.destroy();
+  await galley.once("state", ({ name }) => name === "waiting");
+  await assert.rejects(galley.once("state", () => true, { timeout: 300 }), { code: "timeout" });
+  assert.equal(asked.length, 1);
+});
+
+test("commands that came too fast together come back one after another", async (t) => {
+  const times = [];
+  const { client } = await gateway(t, () => {
+    times.push(performance.now());
+    return times.length <= 5 ? problem("rate-limited", { retry_after_ms: 100 }) : { type: "pong" };
+  });
+  const galley = client({ backoff: { base: 1, cap: 2 } });
+  await galley.connect();
+  await Promise.all(Array.from({ length: 5 }, () => galley.ping()));
+  const gaps = times.slice(5).map((time) => time - times[0]);
+  assert.ok(gaps.length === 5 && gaps.every((gap, turn) => gap >= 100 * (turn + 1) - 5), `${gaps}`);
+});
+
 test("a token is asked for anew, and given up when a new one does not help", async (t) => {
   const { asked, client } = await gateway(t, () => ({}), () => 4401);
   let tokens = 0;

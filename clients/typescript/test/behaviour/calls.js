@@ -124,6 +124,7 @@ export const calls = {
     }
     for (const [name, values] of Object.entries({
       heroId: ["4", 0, -1, 1.5, NaN, null], token: ["abc"], timeout: [-1, NaN], maxWaiting: [0, NaN], maxEnded: [-1],
+      backoff: [{ base: 0, cap: 1 }, { base: 1, cap: NaN }, { base: Infinity, cap: 1 }],
     })) {
       for (const value of values) {
         const { message } = await fails(() => new Galley({ url: gateway, [name]: value }), "invalid-option");

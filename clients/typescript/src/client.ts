@@ -1,7 +1,7 @@
 // The client: a connection, an outbox, a picture, and the promises that tie them together.
 
 import { at, gatewayAddress } from "./address.js";
-import { after, defaultBackoff, pause } from "./backoff.js";
+import { defaultBackoff } from "./backoff.js";
 import { Connection, type SocketClass } from "./connection.js";
 import { diagnose } from "./diagnosis.js";
 import { Emitter } from "./emitter.js";
@@ -10,7 +10,7 @@ import type { Events } from "./events.js";
 import { Iteration, type IterationOptions } from "./iteration.js";
 import { memoryKeeper, newKey, type Keeper, type Kept } from "./keeper.js";
 import { checked, type Options, type PlaceOptions } from "./options.js";
-import { Outbox, type Answer, type Waiting } from "./outbox.js";
+import { Outbox } from "./outbox.js";
 import { pendingOf, type Pending } from "./pending.js";
 import { Picture, type Change } from "./picture.js";
 import { Renewal } from "./renewal.js";
@@ -20,12 +20,6 @@ import { isOpen, type State } from "./state.js";
 import { isActive, type Command, type Frame, type Meal, type Order, type Page, type ServerFrame, type Status, type Totals, type Watch } from "./types.js";
 import { bounded, type CallOptions } from "./waiting.js";
 
-/** Problems after which the same command may be sent again: nothing was changed, or doing it twice does no harm. */
-const LATER = new Set(["overloaded", "rate-limited", "draining", "unavailable"]);
-/** So often; then the problem is the answer. */
-const MAX_DEFERRED = 10;
-/** Commands that are deferred together come back one after another, within so many milliseconds. */
-const MAX_TURN = 5_000;
 /** Placements that were kept for longer are dropped: nobody wants yesterday's lunch. */
 const MAX_AGE = 3_600_000;
 
@@ -37,7 +31,6 @@ export class Galley extends Emitter<Events> {
   readonly #outbox: Outbox;
   readonly #connection: Connection;
   readonly #renewal: Renewal;
-  readonly #later = new Set<ReturnType<typeof setTimeout>>();
   readonly #placing = new Set<string>();
   readonly #gateway: URL;
   #picture: Picture;
@@ -51,7 +44,12 @@ export class Galley extends Emitter<Events> {
     this.#gateway = gatewayAddress(options.url);
     this.rest = rest(options.url, options.token, options.timeout);
     this.#keeper = options.keeper ?? memoryKeeper();
-    this.#outbox = new Outbox(options.maxWaiting ?? 100);
+    this.#outbox = new Outbox(
+      options.maxWaiting ?? 100,
+      options.backoff,
+      (line) => this.sendLine(line),
+      () => this.emit("pending", (this.#pending = pendingOf(this.#outbox.all()))),
+    );
     this.#picture = new Picture(options.maxEnded ?? 10_000);
     // Not by `sendLine`: whoever listens to lines need not see tokens.
     this.#renewal = new Renewal(options.token, (line) => this.#connection.send(line));
@@ -66,7 +64,7 @@ export class Galley extends Emitter<Events> {
       diagnose: () => diagnose(this.rest, options),
       onState: (state) => {
         if (!isOpen(state)) this.#renewal.stop();
-        if (state.name === "closed") this.#fail(ended(state.reason));
+        if (state.name === "closed") this.#outbox.fail(ended(state.reason));
         this.emit("state", state);
       },
       onLine: (line) => this.#hear(line),
@@ -163,7 +161,7 @@ export class Galley extends Emitter<Events> {
 
   /** Orders a meal, once, whatever happens on the way. What is given up is not kept, and not sent again. */
   async place(mealId: number, { traceparent, key = newKey(), ...options }: PlaceOptions = {}): Promise<Order> {
-    this.#ready();
+    if (this.state.name === "closed") throw ended(this.state.reason);
     this.#outbox.room();
     const kept: Kept = { key, meal_id: mealId, at: Date.now() };
     this.guard("the keeper", () => this.#keeper.keep(kept));
@@ -257,56 +255,13 @@ export class Galley extends Emitter<Events> {
     this.guard("the keeper", () => this.#keeper.forget(key));
   }
 
-  /** Throws when the connection has ended for good. */
-  #ready(): void {
-    if (this.state.name === "closed") throw ended(this.state.reason);
-  }
-
-  /** Gives a command out and waits for its answer. A problem may be a good answer to a command that was repeated. */
-  #ask<Reply>(command: Command, { signal, timeout = this.#options.timeout }: CallOptions = {}, excuse?: (error: Frame<"error">) => Reply | undefined): Promise<Reply> {
-    return bounded({ signal, timeout }, (resolve, reject) => {
-      this.#ready();
-      const answered: Waiting["answered"] = (answer, repeated) => {
-        if (answer.type !== "error") return resolve(answer as unknown as Reply);
-        const excused = repeated ? excuse?.(answer) : undefined;
-        if (excused === undefined) reject(new ProblemError(answer.problem));
-        else resolve(excused);
-      };
-      const waiting = this.#outbox.add(command, answered, reject);
-      this.#send(waiting);
-      this.#pended();
-      return () => {
-        this.#outbox.remove(waiting.id);
-        this.#pended();
-        return waiting.sends > 0;
-      };
-    });
-  }
-
-  /** No command gets an answer any more. */
-  #fail(error: GalleyError): void {
-    this.#hurry();
-    for (const waiting of this.#outbox.all()) {
-      this.#outbox.remove(waiting.id);
-      waiting.failed(error);
-    }
-    this.#pended();
-  }
-
-  /** What is deferred waits no longer. */
-  #hurry(): void {
-    for (const timer of this.#later) clearTimeout(timer);
-    this.#later.clear();
-  }
-
-  #pended(): void {
-    this.#pending = pendingOf(this.#outbox.all());
-    this.emit("pending", this.#pending);
-  }
-
-  #send(waiting: Waiting): void {
-    if (!this.sendLine(waiting.line)) return;
-    waiting.sends += 1;
+  #ask<Reply>(
+    command: Command,
+    { signal, timeout = this.#options.timeout }: CallOptions = {},
+    excuse?: (error: Frame<"error">) => Reply | undefined,
+  ): Promise<Reply> {
+    if (this.state.name === "closed") return Promise.reject(ended(this.state.reason));
+    return this.#outbox.ask(command, { signal, timeout }, excuse);
   }
 
   #hear(line: string): void {
@@ -326,7 +281,10 @@ export class Galley extends Emitter<Events> {
     if (frame.type === "reconnect") this.#connection.hint(frame.after_ms);
     if (frame.type === "expiring") this.#renewal.expiring(frame.after_ms);
     this.#changed(this.#picture.apply(frame), frame.type);
-    if (frame.type === "reply" || frame.type === "error" || frame.type === "pong") this.#settle(frame);
+    if (frame.type === "reply" || frame.type === "error" || frame.type === "pong") {
+      this.#renewal.hear(frame);
+      this.#outbox.settle(frame);
+    }
     this.emit(frame.type, frame as never);
   }
 
@@ -334,8 +292,7 @@ export class Galley extends Emitter<Events> {
     const unsure = this.#picture.orders().filter(isActive);
     this.#connection.welcomed();
     if (this.#watch && !frame.hero) this.sendLine(JSON.stringify({ type: "watch", ...this.#watch, cursor: this.#picture.cursor }));
-    this.#hurry();
-    for (const waiting of this.#outbox.all()) this.#send(waiting);
+    this.#outbox.begin();
     // After a gap that no cursor bridges, what was active may have ended, or be gone.
     if (frame.resume !== "resumed" && unsure.length > 0) this.#reread(unsure).catch(() => {});
   }
@@ -356,29 +313,6 @@ export class Galley extends Emitter<Events> {
         drop(id);
       });
     }
-  }
-
-  #settle(answer: Answer): void {
-    this.#renewal.hear(answer);
-    const waiting = this.#outbox.get(answer.id);
-    if (!waiting) return;
-    if (answer.type === "error" && LATER.has(slugOf(answer.problem)) && waiting.deferred < MAX_DEFERRED) {
-      const asked = answer.problem.retry_after_ms ?? 0;
-      // One after another: if all came back at once, most would be too fast again.
-      const turn = Math.min(asked * this.#later.size, MAX_TURN);
-      const wait = asked + turn + pause(waiting.deferred, this.#options.backoff);
-      waiting.deferred += 1;
-      const timer = after(wait, () => {
-        this.#later.delete(timer);
-        // Its caller may have given it up.
-        if (this.#outbox.get(waiting.id)) this.#send(waiting);
-      });
-      this.#later.add(timer);
-      return;
-    }
-    this.#outbox.remove(waiting.id);
-    this.#pended();
-    waiting.answered(answer, waiting.sends > 1);
   }
 
   #changed(change: Change, by: Events["change"]["by"]): void {

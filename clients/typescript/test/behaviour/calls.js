@@ -136,6 +136,17 @@ export const calls = {
     await fails(() => galley.changes({ buffer: 0 }), "invalid-option");
   },
 
+  async "where there is no WebSocket, connect says so"({ client }) {
+    const own = globalThis.WebSocket;
+    globalThis.WebSocket = undefined;
+    try {
+      await fails(() => client().connect(), "no-web-socket");
+    } finally {
+      globalThis.WebSocket = own;
+    }
+    await client({ webSocket: own }).connect();
+  },
+
   async "where nobody answers, a call says so"({ client }) {
     const galley = client({ url: "http://127.0.0.1:1" });
     await fails(() => galley.connect({ timeout: 300 }), "timeout");

@@ -155,7 +155,8 @@ class Galley:
         if self.state.name == "idle":
             self._session.open()
         try:
-            await self.until(lambda galley: galley.state.is_open, timeout or self._connect_timeout)
+            seconds = self._connect_timeout if timeout is None else timeout
+            await self.until(lambda galley: galley.state.is_open, seconds)
         except LateError as error:
             cause = self._session.connection.last_cause
             why = f": {cause.detail}" if cause else ""

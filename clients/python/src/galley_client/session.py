@@ -14,7 +14,7 @@ from .connection import Connection
 from .errors import ClosedError, GalleyError, LateError, ProblemError, slug_of
 from .listeners import Listeners
 from .outbox import Command, Outbox, Waiting, encoded
-from .picture import Picture, is_active
+from .picture import GONE, Picture, is_active
 from .renewal import Renewal, TokenProvider
 
 if TYPE_CHECKING:
@@ -229,15 +229,22 @@ class Session:
 
     async def _reread(self, unsure: list[int]) -> None:
         """Finds out what became of orders: by the page, and one by one what pages did not tell."""
+        left = set(unsure)
         cursor: str | None = None
-        oldest = min(unsure)
         for _ in unsure:
             command = present({"type": "orders", "limit": PAGE, "cursor": cursor})
             page = cast("ReplyOrderPage", await self._read(command))
             cursor = page["next_cursor"]
-            if cursor is None or (page["items"] and page["items"][-1]["id"] <= oldest):
+            told = [one["id"] for one in page["items"]]
+            # A page may end early, even without an entry: then none has been passed.
+            oldest = 0 if cursor is None else min(told, default=GONE)
+            passed = {one for one in left if one >= oldest}
+            for order_id in passed.difference(told):
+                self.listeners.changed(self.picture.drop(order_id))
+            left -= passed
+            if cursor is None or not left:
                 break
-        for order_id in unsure:
+        for order_id in left:
             known = self.picture.get(order_id)
             if known and is_active(known):
                 try:

@@ -7,20 +7,14 @@
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
+use galley_client::{ClientSocket, OpenError, SocketTarget, SocketVerdict};
 use galley_protocol::close_code::{CloseCode, Reconnect};
 use galley_protocol::frame::{ClientFrame, Command, Received};
 use galley_protocol::{Hero, HeroId, Watch};
-use reqwest::header::{AUTHORIZATION, HeaderValue};
-use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
-use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
-use tokio_tungstenite::tungstenite::handshake::client::Request;
+use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
-use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{
-    Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config,
-};
 
 use super::api::Remote;
 use super::error::CommandError;
@@ -29,8 +23,8 @@ use super::exit::Exit;
 const PING_EVERY: Duration = Duration::from_secs(15);
 /// Maximum unanswered pings; at the next one the connection counts as lost.
 const SILENT_PINGS: u32 = 3;
-
-type ClientSocket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+/// The largest frame that is read, in bytes.
+const MAX_FRAME: usize = 64 << 20;
 
 /// The orders that a socket shows.
 #[derive(Clone, Debug)]
@@ -136,45 +130,33 @@ impl ClientSession {
     }
 
     async fn connect(&self) -> Result<ClientSocket, SocketRefused> {
-        let request = self.request().map_err(SocketRefused::ForGood)?;
-        let tls = self.remote.tls().map_err(SocketRefused::ForGood)?;
-        let opening =
-            connect_async_tls_with_config(request, None, false, Some(Connector::Rustls(tls)));
-        match timeout(self.remote.patience(), Box::pin(opening)).await {
-            Ok(Ok((socket, _))) => Ok(socket),
-            Ok(Err(Error::Http(response))) => {
-                let (head, body) = response.into_parts();
-                let body = body.unwrap_or_default();
-                let why =
-                    CommandError::answered(head.status.as_u16(), &String::from_utf8_lossy(&body));
-                let later = head.status.is_server_error() || head.status.as_u16() == 429;
-                Err(if later { SocketRefused::ForNow(why) } else { SocketRefused::ForGood(why) })
-            }
-            Ok(Err(error)) => Err(SocketRefused::ForNow(self.remote.unreachable(&error))),
-            Err(_) => Err(SocketRefused::ForNow(self.remote.silent())),
-        }
+        let token = self.remote.bearer().map_err(SocketRefused::ForGood)?;
+        let target = self.target().map_err(SocketRefused::ForGood)?;
+        let patience = self.remote.patience();
+        let cursor = self.cursor_of_socket();
+        target.open(cursor, token.as_ref(), MAX_FRAME, patience).await.map_err(|error| {
+            // Whoever asks for a token or refuses does so again; everything else may pass.
+            let for_good = matches!(error, OpenError::Answered { .. })
+                && SocketVerdict::of_refusal(&error, false, true).advice == Reconnect::No;
+            let why = match error {
+                OpenError::Answered { status, body, .. } => CommandError::answered(status, &body),
+                OpenError::Failed(error) => self.remote.unreachable(&*error),
+                OpenError::Late => self.remote.silent(),
+            };
+            if for_good { SocketRefused::ForGood(why) } else { SocketRefused::ForNow(why) }
+        })
     }
 
-    fn request(&self) -> Result<Request, CommandError> {
-        let mut request =
-            self.address().as_str().into_client_request().map_err(CommandError::failed)?;
-        if let Some(token) = self.remote.bearer()? {
-            let value = HeaderValue::try_from(format!("Bearer {}", token.reveal()))
-                .expect("a token is of few characters");
-            request.headers_mut().insert(AUTHORIZATION, value);
-        }
-        Ok(request)
+    fn target(&self) -> Result<SocketTarget, CommandError> {
+        let hero = if let SessionSubject::Hero(id) = self.subject { Some(id) } else { None };
+        let tls = self.remote.tls()?;
+        SocketTarget::new(self.remote.url.as_str(), hero, Some(tls))
+            .map_err(|error| CommandError::usage(error.to_string()))
     }
 
-    fn address(&self) -> reqwest::Url {
-        let mut url = self.remote.at("/ws");
-        let scheme = if url.scheme() == "https" { "wss" } else { "ws" };
-        url.set_scheme(scheme).expect("`http` may become `ws`: both are special schemes");
-        if let SessionSubject::Hero(id) = self.subject {
-            let cursor = self.cursor.as_deref().map(|cursor| ("cursor", cursor));
-            url.query_pairs_mut().append_pair("hero_id", &id.to_string()).extend_pairs(cursor);
-        }
-        url
+    /// Returns the cursor of a hero's socket; that of the feed is part of the subscription.
+    fn cursor_of_socket(&self) -> Option<&str> {
+        matches!(self.subject, SessionSubject::Hero(_)).then_some(self.cursor.as_deref()).flatten()
     }
 
     /// Reads the socket to its end. Returns the reason for the end if it may pass, else an error.
@@ -284,28 +266,22 @@ impl ClientSession {
 
     fn closed(&self, frame: Option<&CloseFrame>) -> Result<CommandError, CommandError> {
         let Some(frame) = frame else { return Ok(self.lost()) };
-        let number = u16::from(frame.code);
-        let code = CloseCode::ALL.into_iter().find(|code| code.code() == number);
         // An open socket is allowed as long as its hero exists.
         if let SessionSubject::Hero(id) = self.subject
             && *frame.reason == *CloseCode::Policy.reason()
         {
             return Err(CommandError::local(Exit::NotFound, format!("there is no hero {id}")));
         }
-        let exit = match code.map(CloseCode::reconnect) {
-            Some(Reconnect::No | Reconnect::NewToken) => Exit::NotAllowed,
-            Some(Reconnect::BackOff | Reconnect::AfterHint) | None => Exit::Unreachable,
-        };
-        let why = CommandError::local(
-            exit,
-            format!("the gateway closed the socket ({number} {})", frame.reason),
-        );
-        match code.map(CloseCode::reconnect) {
+        let (exit, comes_back) = match SocketVerdict::of_close(Some(frame)).advice {
+            Reconnect::No => (Exit::NotAllowed, false),
             // The file may contain a new token by then.
-            Some(Reconnect::NewToken) if self.remote.token_file.is_some() => Ok(why),
-            Some(Reconnect::No | Reconnect::NewToken) => Err(why),
-            Some(Reconnect::BackOff | Reconnect::AfterHint) | None => Ok(why),
-        }
+            Reconnect::NewToken => (Exit::NotAllowed, self.remote.token_file.is_some()),
+            Reconnect::BackOff | Reconnect::AfterHint => (Exit::Unreachable, true),
+        };
+        let number = u16::from(frame.code);
+        let text = format!("the gateway closed the socket ({number} {})", frame.reason);
+        let why = CommandError::local(exit, text);
+        if comes_back { Ok(why) } else { Err(why) }
     }
 
     fn lost(&self) -> CommandError {
@@ -359,13 +335,16 @@ mod tests {
 
     #[test]
     fn a_hero_comes_back_with_the_cursor_and_staff_without() {
+        let address = |session: &ClientSession| {
+            session.target().expect("an address").at(session.cursor_of_socket())
+        };
         let mut hero = session(SessionSubject::Hero(HeroId::new(7).expect("an id")));
-        assert_eq!(hero.address().as_str(), "ws://a:1/ws?hero_id=7");
-        hero.cursor = Some("a-cursor".to_owned());
-        assert_eq!(hero.address().as_str(), "ws://a:1/ws?hero_id=7&cursor=a-cursor");
+        assert_eq!(address(&hero), "ws://a:1/ws?hero_id=7");
+        hero.cursor = Some("a_cursor".to_owned());
+        assert_eq!(address(&hero), "ws://a:1/ws?hero_id=7&cursor=a%5Fcursor");
         let mut staff = session(SessionSubject::Feed(watch::channel(Watch::all(None)).1));
-        staff.cursor = Some("a-cursor".to_owned());
-        assert_eq!(staff.address().as_str(), "ws://a:1/ws");
+        staff.cursor = Some("a_cursor".to_owned());
+        assert_eq!(address(&staff), "ws://a:1/ws");
     }
 
     #[test]

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use rand::RngExt as _;
+use galley_client::ReconnectPause;
 use tokio::sync::mpsc::Sender;
 use tokio::time::{Instant, sleep};
 
@@ -16,10 +16,9 @@ use super::client_session::{ClientSession, SessionEvent, SessionSubject};
 use super::error::CommandError;
 use super::exit::Exit;
 
-/// The pause after the first loss. It doubles with each loss in a row.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-/// The longest pause.
-const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+/// The pauses after losses in a row.
+const PAUSES: ReconnectPause =
+    ReconnectPause { first: Duration::from_millis(500), longest: Duration::from_secs(15) };
 /// The longest time without a welcome.
 const GIVE_UP: Duration = Duration::from_mins(5);
 
@@ -33,7 +32,7 @@ pub async fn keep(
 ) -> CommandError {
     let mut session = ClientSession::new(remote, subject, news.clone());
     let mut last_welcome = known.then(Instant::now);
-    let mut pause = FIRST_PAUSE;
+    let mut losses = 0_u32;
     loop {
         if news.send(SessionEvent::Connecting).await.is_err() {
             return CommandError::Quiet(Exit::Done);
@@ -44,7 +43,7 @@ pub async fn keep(
         };
         if ended.welcomed {
             last_welcome = Some(Instant::now());
-            pause = FIRST_PAUSE;
+            losses = 0;
         }
         // Never welcomed: a wrong address is more likely than a restart.
         let Some(since) = last_welcome else { return ended.why };
@@ -53,12 +52,12 @@ pub async fn keep(
         }
         let next = ended
             .come_back_after
-            .unwrap_or_else(|| pause.mul_f64(rand::rng().random_range(0.5..=1.0)))
+            .unwrap_or_else(|| PAUSES.after(losses, &mut rand::rng()))
             .min(GIVE_UP);
         if news.send(SessionEvent::Waiting { why: ended.why, pause: next }).await.is_err() {
             return CommandError::Quiet(Exit::Done);
         }
         sleep(next).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        losses = losses.saturating_add(1);
     }
 }

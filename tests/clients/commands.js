@@ -44,9 +44,9 @@ test("at the bound a command is refused, and those before it are carried out aft
 test("a burst above the rate of commands is carried out later, and each once", async ({ kitchen, client }) => {
   const { galley, meal, stored } = await kitchen("0s", "--command-rate", "20/s burst 20");
   const one = await client(galley.url);
-  const placed = await Promise.all(Array.from({ length: 60 }, () => one.ask("place", { meal_id: meal.id })));
-  assert.equal(new Set(placed.map(({ id }) => id)).size, 60);
-  assert.equal((await stored()).length, 60);
+  const placed = await Promise.all(Array.from({ length: 32 }, () => one.ask("place", { meal_id: meal.id })));
+  assert.equal(new Set(placed.map(({ id }) => id)).size, 32);
+  assert.equal((await stored()).length, 32);
   assert.ok(one.events.some(({ frame }) => frame?.type === "error" && frame.problem.type.endsWith("/rate-limited")));
 });
 

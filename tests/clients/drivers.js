@@ -8,6 +8,7 @@ import { createInterface } from "node:readline";
 const root = resolve(import.meta.dirname, "../..");
 const programs = {
   typescript: [process.execPath, "clients/typescript/test/driver.js"],
+  rust: ["target/debug/examples/driver"],
   python: ["target/tools/python/bin/python", "clients/python/tests/driver.py"],
 };
 
@@ -21,10 +22,10 @@ export const languages = wanted.map((language) => {
 
 /** Starts the driver of a client. `ca` names authorities to trust. */
 export function driver(language, { ca } = {}) {
-  const [program, script] = programs[language].map((path) => resolve(root, path));
+  const [program, ...arguments_] = programs[language].map((path) => resolve(root, path));
   if (!existsSync(program)) throw new Error(`there is no ${program}: ./test installs it`);
   const env = { PATH: process.env.PATH, PYTHONDONTWRITEBYTECODE: "1", ...(ca ? { NODE_EXTRA_CA_CERTS: ca } : {}) };
-  const child = spawn(program, [script], { env, stdio: ["pipe", "pipe", "pipe"] });
+  const child = spawn(program, arguments_, { env, stdio: ["pipe", "pipe", "pipe"] });
   const said = [];
   createInterface(child.stderr).on("line", (line) => said.push(line));
   return new Driver(child, said);

@@ -109,6 +109,7 @@ fn every_link_between_documents_leads_to_a_file() {
         "clients/load/README.md",
         "clients/typescript/README.md",
         "clients/python/README.md",
+        "clients/rust/README.md",
         "tests/clients/README.md",
     ];
     for document in others.into_iter().chain(more).chain(DOCUMENTS) {

@@ -5,7 +5,9 @@ use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
+use std::time::Duration;
 
+use galley_client::ReconnectPause;
 use mio::{Interest, Token};
 use rand::RngExt as _;
 use rustls::ClientConfig;
@@ -25,9 +27,9 @@ const MAX_OPENING: usize = 1_024;
 const PATIENCE: u64 = 30_000_000;
 /// Attempts to open a socket that was never open.
 const MAX_ATTEMPTS: u32 = 4;
-/// The wait before another attempt, in microseconds. It is random, up to a limit: twice the first
-/// value (1 s) after the first failure, doubled with each further one, at most the second value.
-const BACK_OFF: (u64, u64) = (500_000, 20_000_000);
+/// The waits before further attempts: up to 1 s after the first failure.
+const BACK_OFF: ReconnectPause =
+    ReconnectPause { first: Duration::from_millis(500), longest: Duration::from_secs(20) };
 /// Idle microseconds after which a REST connection is replaced, before the gateway closes it.
 const REST_IDLE: u64 = 5_000_000;
 /// `EMFILE` on Linux.
@@ -255,9 +257,9 @@ impl Engine {
             self.measures.counts.given_up += 1;
             return self.leave_out(index);
         }
-        let (first, most) = BACK_OFF;
-        let wait = self.random.random_range(0..=(first << connection.attempts.min(10)).min(most));
-        self.timers.push(Reverse((now + wait, Timer::Open(index))));
+        let wait = BACK_OFF.after(connection.attempts, &mut self.random).as_micros();
+        let wait = u64::try_from(wait).unwrap_or(u64::MAX);
+        self.timers.push(Reverse((now.saturating_add(wait), Timer::Open(index))));
     }
 
     pub(super) fn leave(&mut self, index: usize) {

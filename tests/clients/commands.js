@@ -65,6 +65,14 @@ test("a refusal has its code, and the connection goes on", async ({ kitchen, cli
   assert.deepEqual(one.states, ["connecting", "connected"]);
 });
 
+test("a call after the end is refused", async ({ kitchen, client }) => {
+  const { galley, meal } = await kitchen("0s");
+  const one = await client(galley.url);
+  await one.ask("close");
+  assert.equal((await one.state("closed")).cause, "closed");
+  await assert.rejects(one.ask("place", { meal_id: meal.id }), { code: "closed" });
+});
+
 test("staff that watches sees what happened while the gateway was dead", async ({ kitchen, client }) => {
   const { galley, hero, meal, stored } = await kitchen("0s");
   const order = () => galley.ask("POST", "/orders", { hero_id: hero.id, meal_id: meal.id });

@@ -262,7 +262,7 @@ export const en = {
   },
   /** By the last part of a problem's type; the last three are the page's own. Of those that only a broken page meets, the status is told. */
   problems: {
-    unauthorized: "The token is missing or has expired.",
+    unauthorized: "Your sign-in has ended. Sign in again, then try once more.",
     forbidden: "This is not allowed here.",
     "hero-not-found": "This hero does not exist, or was deleted.",
     "meal-not-found": "This meal does not exist, or was taken off the menu.",

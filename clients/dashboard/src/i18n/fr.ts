@@ -261,7 +261,7 @@ export const fr: Words = {
     keepMine: "Enregistrer le mien",
   },
   problems: {
-    unauthorized: "Le jeton manque ou a expiré.",
+    unauthorized: "Votre session a expiré. Reconnectez-vous, puis réessayez.",
     forbidden: "Ce n'est pas autorisé ici.",
     "hero-not-found": "Ce héros n'existe pas ou a été supprimé.",
     "meal-not-found": "Ce plat n'existe pas ou a été retiré du menu.",

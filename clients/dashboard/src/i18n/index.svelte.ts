@@ -42,6 +42,10 @@ class I18n {
   seconds = (milliseconds: number): string =>
     milliseconds < 59_500 ? `${this.number(Math.round(Math.max(0, milliseconds) / 1_000))} s` : this.duration(milliseconds);
 
+  /** A duration of so many seconds that is a whole number of its largest unit. */
+  whole = (seconds: number): string =>
+    seconds < 60 ? `${seconds} s` : seconds < 3_600 ? `${seconds / 60} min` : `${seconds / 3_600} h`;
+
   /** A duration in the largest units that matter. */
   duration = (milliseconds: number): string => {
     const seconds = Math.max(0, milliseconds) / 1_000;

@@ -30,6 +30,14 @@ class Names {
   hero = (id: number): string | undefined => this.#get("hero", id);
   meal = (id: number): string | undefined => this.#get("meal", id);
 
+  /** Grows when a name becomes known or another. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** The name, if it is known; nobody is asked, and nothing is followed but `version`. */
+  peek = (kind: "hero" | "meal", id: number): string | undefined => this.#known.get(`${kind} ${id}`);
+
   learn(kind: "hero" | "meal", items: readonly { id: number; name: string }[]): void {
     if (this.#known.size > MAX) {
       this.#known.clear();

@@ -131,7 +131,7 @@ impl OpenError {
     pub fn is_untrusted(&self) -> bool {
         let Self::Failed(error) = self else { return false };
         let of_tls = |error: &std::io::Error| {
-            error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
+            error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>)
         };
         matches!(&**error, Error::Tls(_)) || matches!(&**error, Error::Io(error) if of_tls(error))
     }

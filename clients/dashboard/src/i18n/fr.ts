@@ -205,6 +205,22 @@ export const fr: Words = {
     ages: { any: "tout âge", late: "en retard", over: (duration) => `plus de ${duration}` },
     late: "en retard",
     lates: (shown) => `${shown} en retard`,
+    select: "Sélectionner",
+    selectOrder: (id) => `Sélectionner la commande ${id}`,
+    selectAll: "Sélectionner tout ce qui est affiché",
+    selected: (shown, active) => `Sélection : ${shown}, dont non finies : ${active}`,
+    cancelMany: (count, shown) => (count < 2 ? `Annuler ${shown} commande` : `Annuler ${shown} commandes`),
+    cancelsIn: (count, shown, seconds) =>
+      count < 2 ? `${shown} commande sera annulée dans ${seconds} s` : `${shown} commandes seront annulées dans ${seconds} s`,
+    undo: "Ne pas annuler",
+    undone: "Rien n'a été envoyé.",
+    leftBefore: "Vous avez quitté la cuisine avant l'envoi des annulations : rien n'a été envoyé.",
+    notSent: (count, shown) =>
+      count < 2
+        ? "Vous avez quitté la cuisine : 1 annulation n'a pas été envoyée."
+        : `Vous avez quitté la cuisine : ${shown} annulations n'ont pas été envoyées.`,
+    outcomes: { cancelled: "annulée", ended: "déjà finie", failed: "échec" },
+    results: "Résultats",
     rows: (count, shown) => (count < 2 ? `${shown} commande` : `${shown} commandes`),
     empty: "Aucune commande",
     emptyHint: "Ce que les héros commandent apparaît ici aussitôt.",

@@ -205,6 +205,7 @@ export const en = {
     ages: { any: "any age", late: "late", over: (duration: string) => `over ${duration}` },
     late: "late",
     lates: (shown: string) => `${shown} late`,
+    save: (format: string) => `Save as ${format}`,
     select: "Select",
     selectOrder: (id: number) => `Select order ${id}`,
     selectAll: "Select all that are shown",

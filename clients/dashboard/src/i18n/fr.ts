@@ -205,6 +205,7 @@ export const fr: Words = {
     ages: { any: "tout âge", late: "en retard", over: (duration) => `plus de ${duration}` },
     late: "en retard",
     lates: (shown) => `${shown} en retard`,
+    save: (format) => `Enregistrer en ${format}`,
     select: "Sélectionner",
     selectOrder: (id) => `Sélectionner la commande ${id}`,
     selectAll: "Sélectionner tout ce qui est affiché",

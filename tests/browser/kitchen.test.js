@@ -99,3 +99,18 @@ test("late orders are marked in words, counted, and can be filtered by their age
   await drawn(page, [2, 1]);
   assert.equal(await order(page, 2).getByText("late").count(), 0);
 });
+
+test("columns and the height of rows are chosen, and remembered", async (t) => {
+  const { galley, open } = await kitchen(t, browser, "0s");
+  await galley.ask("POST", "/orders", { hero_id: 1, meal_id: 1 });
+  const page = await open("#/kitchen");
+  await order(page, 1, "COMPLETED").waitFor();
+  await page.getByText("Columns", { exact: true }).press("Enter");
+  await page.getByLabel("compact rows").check();
+  await page.getByLabel("Hero", { exact: true }).uncheck();
+  await accessible(page, "options of the table");
+  await page.reload();
+  await order(page, 1).waitFor();
+  assert.equal(await page.getByRole("columnheader", { name: "Hero" }).count(), 0);
+  assert.equal(await order(page, 1).evaluate((row) => row.offsetHeight), 36);
+});

@@ -205,6 +205,8 @@ export const en = {
     ages: { any: "any age", late: "late", over: (duration: string) => `over ${duration}` },
     late: "late",
     lates: (shown: string) => `${shown} late`,
+    look: "Columns",
+    compact: "compact rows",
     save: (format: string) => `Save as ${format}`,
     select: "Select",
     selectOrder: (id: number) => `Select order ${id}`,

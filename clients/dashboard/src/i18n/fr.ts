@@ -205,6 +205,8 @@ export const fr: Words = {
     ages: { any: "tout âge", late: "en retard", over: (duration) => `plus de ${duration}` },
     late: "en retard",
     lates: (shown) => `${shown} en retard`,
+    look: "Colonnes",
+    compact: "lignes serrées",
     save: (format) => `Enregistrer en ${format}`,
     select: "Sélectionner",
     selectOrder: (id) => `Sélectionner la commande ${id}`,

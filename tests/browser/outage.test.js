@@ -38,7 +38,7 @@ for (const [what, address, shown] of views) {
 
 test("the heroes of a list that was opened while the gateway is away come by themselves", async (t) => {
   const { galley, open } = await kitchen(t, browser, "0s", { expected: OUTAGE });
-  const page = await open("#/kitchen");
+  const page = await open("#/console");
   await galley.kill();
   await page.getByRole("combobox").click();
   await page.getByRole("alert").getByText("The gateway cannot be reached.").waitFor();

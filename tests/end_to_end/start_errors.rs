@@ -6,6 +6,8 @@ use std::time::Instant;
 use galley_tests::command_output::{CommandOutput, run};
 use galley_tests::test_database::{self, TestDatabase};
 use galley_tests::{RedisServer, patience::PATIENCE, port};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpListener;
 
 /// Expects a start to fail at once, although it might wait for a minute.
 pub async fn fails(program: &str, variables: &[(&str, &str)], parts: &[&str]) {
@@ -112,6 +114,29 @@ async fn what_is_waited_for_is_named_with_its_place() {
         [("DATABASE_URL", database.as_str()), ("REDIS_URL", &redis), ("GALLEY_LOG", "off")];
     let said = run("galley", &["--wait", "0s", "--listen", "127.0.0.1:0"], &variables).await;
     assert_told(&said, &[&format!("cannot reach Redis at 127.0.0.1:{nobody}: connection refused")]);
+}
+
+/// A proxy does so whose server is away.
+#[tokio::test]
+async fn who_closes_the_connection_at_once_is_waited_for() {
+    let proxy = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let place = proxy.local_addr().expect("it is bound");
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = proxy.accept().await {
+            let _unread = client.read(&mut [0; 1_024]).await;
+        }
+    });
+    let postgres = format!("postgres://user:hush@{place}/orders");
+    let (_folder, sqlite) = test_database::sqlite();
+    let redis = format!("redis://{place}");
+    for (program, database, named) in
+        [("galley-worker", &postgres, "PostgreSQL"), ("galley", &sqlite, "Redis")]
+    {
+        let urls = [("DATABASE_URL", database.as_str()), ("REDIS_URL", &redis)];
+        let others = [("GALLEY_LOG", "off"), ("GALLEY_LISTEN", "127.0.0.1:0")];
+        let said = run(program, &["--wait", "0s"], &[urls, others].concat()).await;
+        assert_told(&said, &[&format!("cannot reach {named} at {place}")]);
+    }
 }
 
 #[tokio::test]

@@ -53,6 +53,11 @@ pub(super) fn of_connecting(
         (Error::Configuration(_), _) => {
             refused(format!("cannot use {place}: {said}; check DATABASE_URL"))
         }
+        // So the crate names a connection that ended before the answer to its first message.
+        (Error::Protocol(_), _) if said.contains("SSLRequest: 0x00") => {
+            let why = format!("cannot reach {place}: it closed the connection");
+            StoreConnectError::Unreachable(why)
+        }
         (Error::Protocol(_), _) if said.contains("authentication method") => {
             refused(format!("cannot log in to {place}: {said}; check pg_hba.conf and DATABASE_URL"))
         }

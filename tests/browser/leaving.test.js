@@ -10,7 +10,7 @@ import { start } from "./galley.js";
 const STREAMS = 24;
 const DASHBOARDS = 12;
 /** How much longer than after a kill somebody may be away, in milliseconds: a browser with so many pages stands still for seconds. */
-const SLACK = 5_000;
+const SLACK = 10_000;
 
 useBrowser();
 
@@ -69,7 +69,8 @@ test("event streams of 24 browsers come back by themselves after a restart", asy
       source.onerror = () => (since ??= performance.now());
       // A stream that is sent on elsewhere opens, too, but is not welcome.
       source.addEventListener("welcome", () => {
-        if (since !== undefined) globalThis.away.push(performance.now() - since);
+        if (globalThis.welcomed && since !== undefined) globalThis.away.push(performance.now() - since);
+        globalThis.welcomed = true;
         since = undefined;
       });
       const take = ({ data }) => {
@@ -78,7 +79,7 @@ test("event streams of 24 browsers come back by themselves after a restart", asy
       };
       for (const kind of ["welcome", "order", "resync"]) source.addEventListener(kind, take);
     });
-    await page.waitForFunction(() => globalThis.source.readyState === EventSource.OPEN);
+    await page.waitForFunction(() => globalThis.welcomed);
   });
   await compared(scene, (page, id) => page.waitForFunction((id) => globalThis.statuses[id] === "COMPLETED", id));
 });

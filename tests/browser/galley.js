@@ -51,6 +51,17 @@ export async function start(...options) {
   };
 }
 
+/** Every order there is, as the service tells, the newest first. */
+export async function stored(galley) {
+  const all = [];
+  for (let cursor = ""; cursor !== undefined; ) {
+    const page = await galley.ask("GET", `/orders?limit=100${cursor}`);
+    all.push(...page.items.map(({ hero, meal, ...order }) => order));
+    cursor = page.next_cursor === null ? undefined : `&cursor=${page.next_cursor}`;
+  }
+  return all;
+}
+
 /** Resolves when it listens. */
 async function run(folder, options) {
   const env = { PATH: process.env.PATH };

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { endings } from "../browser/endings.js";
-import { start } from "../browser/galley.js";
+import { start, stored } from "../browser/galley.js";
 import { driver } from "./drivers.js";
 import { authority, network } from "./network.js";
 
@@ -66,17 +66,6 @@ export function stage(test, language) {
       return made;
     },
   };
-}
-
-/** Every order there is, as the service tells, the newest first. */
-async function stored(galley) {
-  const all = [];
-  for (let cursor = ""; cursor !== undefined; ) {
-    const page = await galley.ask("GET", `/orders?limit=100${cursor}`);
-    all.push(...page.items.map(({ hero, meal, ...order }) => order));
-    cursor = page.next_cursor === null ? undefined : `&cursor=${page.next_cursor}`;
-  }
-  return all;
 }
 
 /** Whether there are so many orders, and all have this status. */

@@ -1,5 +1,5 @@
-//! What the calls of a client share with the task that holds its socket. The lock is short, and held
-//! over no wait.
+//! The state that the calls of a client share with the task that holds its socket. The lock is
+//! short, and held over no wait.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -41,13 +41,13 @@ pub struct ClientCore {
 struct Inner {
     commands: SentCommands,
     picture: Picture,
-    /// What staff watches, said again after each welcome.
+    /// The filter of the feed of staff, sent again after each welcome.
     watch: Option<Watch>,
     /// The token that the gateway has.
     shown: Option<BearerToken>,
 }
 
-/// What a frame means for the socket.
+/// The consequence of a frame for the socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameEffect {
     Nothing,

@@ -1,4 +1,4 @@
-//! What a client tells of itself, in the order in which it happens.
+//! The events of a client, in the order in which they happen.
 
 use std::fmt;
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 import WebSocket from "ws";
 import { Galley } from "galley-client";
 import { endings } from "../../../tests/browser/endings.js";
-import { start } from "../../../tests/browser/galley.js";
+import { start, stored } from "../../../tests/browser/galley.js";
 
 /** A service with one hero and one meal. */
 export async function kitchen(test, delay, ...options) {
@@ -17,17 +17,7 @@ export async function kitchen(test, delay, ...options) {
     atEnd(async () => made.close());
     return made;
   };
-  /** Every order there is, as the service tells. */
-  const stored = async () => {
-    const all = [];
-    for (let cursor = ""; cursor !== undefined; ) {
-      const page = await galley.ask("GET", `/orders?limit=100${cursor}`);
-      all.push(...page.items.map(({ hero, meal, ...order }) => order));
-      cursor = page.next_cursor === null ? undefined : `&cursor=${page.next_cursor}`;
-    }
-    return all;
-  };
-  return { galley, hero, meal, client, stored };
+  return { galley, hero, meal, client, stored: () => stored(galley) };
 }
 
 /** Resolves when the picture of this client satisfies the condition. */

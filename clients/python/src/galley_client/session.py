@@ -85,7 +85,7 @@ class Session:
         )
         self.hero: Hero | None = None
         self.totals: Totals | None = None
-        # What staff watches, said again after each welcome.
+        # The filter of the feed of staff, sent again after each welcome.
         self.watch: Command | None = None
         self._keeper = keeper
         self._backoff = backoff

@@ -35,6 +35,13 @@ export async function start(...options) {
       running = await run(folder, ["--listen", new URL(url).host, ...(others.length > 0 ? others : options)]);
     },
 
+    /** While it is away, something changes on the same data, through a gateway at another address. */
+    async meanwhile(change) {
+      const other = await run(folder, ["--listen", "127.0.0.1:0", ...options]);
+      await change((method, path, body) => ask(other.url, method, path, body));
+      await other.end("SIGTERM");
+    },
+
     async stop() {
       const [code, said] = await running.end("SIGTERM");
       await rm(folder, { recursive: true });
@@ -42,13 +49,15 @@ export async function start(...options) {
     },
 
     /** Asks with JSON, and expects a good answer. */
-    async ask(method, path, body, token) {
-      const headers = { ...(body && { "Content-Type": "application/json" }), ...(token && { Authorization: `Bearer ${token}` }) };
-      const answer = await fetch(url + path, { method, headers, ...(body && { body: JSON.stringify(body) }) });
-      if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
-      return answer.status === 204 ? undefined : answer.json();
-    },
+    ask: (method, path, body, token) => ask(url, method, path, body, token),
   };
+}
+
+async function ask(url, method, path, body, token) {
+  const headers = { ...(body && { "Content-Type": "application/json" }), ...(token && { Authorization: `Bearer ${token}` }) };
+  const answer = await fetch(url + path, { method, headers, ...(body && { body: JSON.stringify(body) }) });
+  if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
+  return answer.status === 204 ? undefined : answer.json();
 }
 
 /** Every order there is, as the service tells, the newest first. */

@@ -4,9 +4,9 @@ import { resolve } from "node:path";
 import { test } from "node:test";
 import { gzipSync } from "node:zlib";
 
-const BUDGET = 80_000;
+const BUDGET = 95_000;
 
-test("the dashboard's JavaScript is at most 80 kB, compressed", (t) => {
+test("the dashboard's JavaScript is at most 95 kB, compressed", (t) => {
   const folder = resolve(import.meta.dirname, "../../clients/dashboard/dist/assets");
   const scripts = readdirSync(folder).filter((name) => name.endsWith(".js"));
   const size = scripts.reduce((sum, name) => sum + gzipSync(readFileSync(resolve(folder, name)), { level: 9 }).length, 0);

@@ -25,7 +25,7 @@ test("allergies and ingredients that somebody changes elsewhere are on the open 
 test("a search finds what is beyond the first hundred", async (t) => {
   const { galley, open } = await kitchen(t, browser, "0s");
   const padded = (count) => Array.from({ length: count }, (_, index) => String(index).padStart(3, "0"));
-  for (const number of padded(156)) await galley.ask("POST", "/meals", { name: `Stew ${number}`, price: 1, origin_planet: "Mars" });
+  for (const number of padded(250)) await galley.ask("POST", "/meals", { name: `Stew ${number}`, price: 1, origin_planet: "Mars" });
   for (const number of padded(110)) await galley.ask("POST", "/heroes", { name: `Hero ${number}`, planet: "Mars" });
   await galley.ask("POST", "/meals", { name: "Zèbra", price: 1, origin_planet: "Mars" });
   await galley.ask("POST", "/heroes", { name: "Zorro", planet: "Mars" });
@@ -33,9 +33,11 @@ test("a search finds what is beyond the first hundred", async (t) => {
   await page.getByLabel("Search: Menu").fill("zebra");
   await page.getByRole("button", { name: "Order Zèbra" }).waitFor();
   await page.getByLabel("Search: Menu").fill("stew");
-  await page.getByRole("button", { name: "Order Stew 099" }).waitFor();
-  await page.getByRole("button", { name: "Show more" }).click();
-  await page.getByRole("button", { name: "Order Stew 155" }).waitFor();
+  for (const last of ["099", "199"]) {
+    await page.getByRole("button", { name: `Order Stew ${last}` }).waitFor();
+    await page.getByRole("button", { name: "Show more" }).click();
+  }
+  await page.getByRole("button", { name: "Order Stew 249" }).waitFor();
   await page.getByLabel("Search: Menu").fill("LEEK");
   await page.getByRole("button", { name: "Order Soup" }).waitFor();
   await page.getByLabel("Search: Menu").fill("nowhere");

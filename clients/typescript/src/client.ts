@@ -23,6 +23,9 @@ import { bounded, type CallOptions } from "./waiting.js";
 /** Placements that were kept for longer are dropped: nobody wants yesterday's lunch. */
 const MAX_AGE = 3_600_000;
 
+/** What a page hears when its machine or its network is back. */
+const WAKES = ["online", "pageshow", "visibilitychange"];
+
 /** A connection to Galley that comes back by itself. */
 export class Galley extends Emitter<Events> {
   readonly rest: Rest;
@@ -36,6 +39,8 @@ export class Galley extends Emitter<Events> {
   #picture: Picture;
   #pending: readonly Pending[] = [];
   #watch: Watch | undefined;
+  /** For pages: a connection may have died on another network, or while the machine slept, without anybody having said so. */
+  readonly #wake = () => globalThis.document?.hidden || this.check();
 
   /** Throws when it could not work with these options. */
   constructor(options: Options) {
@@ -64,7 +69,10 @@ export class Galley extends Emitter<Events> {
       diagnose: () => diagnose(this.rest, options),
       onState: (state) => {
         if (!isOpen(state)) this.#renewal.stop();
-        if (state.name === "closed") this.#outbox.fail(ended(state.reason));
+        if (state.name === "closed") {
+          for (const event of WAKES) globalThis.removeEventListener?.(event, this.#wake);
+          this.#outbox.fail(ended(state.reason));
+        }
         this.emit("state", state);
       },
       onLine: (line) => this.#hear(line),
@@ -104,6 +112,7 @@ export class Galley extends Emitter<Events> {
       throw new GalleyError("no-web-socket", "there is no WebSocket here: give webSocket, the class of the package `ws` for instance");
     }
     this.#adopt();
+    for (const event of WAKES) globalThis.addEventListener?.(event, this.#wake);
     this.#connection.open();
     const settled = (state: State) => state.name === "connected" || state.name === "closed";
     const state = settled(this.state) ? this.state : await this.once("state", settled, options);
@@ -138,7 +147,10 @@ export class Galley extends Emitter<Events> {
     this.#connection.retryNow();
   }
 
-  /** Asks the gateway whether it is there, for instance after the network changed. Its silence is known within seconds. */
+  /**
+   * Asks the gateway whether it is there; its silence is known within seconds. In a pause the next attempt comes at once. A page that
+   * comes into sight, or onto another network, does this by itself.
+   */
   check(): void {
     this.#connection.check();
   }
@@ -166,6 +178,14 @@ export class Galley extends Emitter<Events> {
     const kept: Kept = { key, meal_id: mealId, at: Date.now() };
     this.guard("the keeper", () => this.#keeper.keep(kept));
     return this.#place(kept, options, traceparent);
+  }
+
+  /**
+   * Gives up a change that is `pending`: its call rejects with the code `aborted`, and it is not sent again. Returns whether the
+   * gateway may have received it, and so may have carried it out.
+   */
+  withdraw(pendingId: number): boolean {
+    return this.#outbox.withdraw(pendingId);
   }
 
   /** Cancels an order; rejects with `already-finished` when that came too late. */

@@ -43,8 +43,8 @@ const HANDSHAKE = 10_000;
 /** After so much silence the gateway is asked whether it is there; the network answers nobody's pings to a page. */
 const SILENCE = 25_000;
 const LOOK = 5_000;
-/** A command that waits for its answer makes silence suspicious much sooner. */
-const PATIENCE = 2_000;
+/** A command that waits for its answer makes silence suspicious much sooner. With the next bound: within three seconds. */
+const PATIENCE = 1_000;
 /** After so much silence following the question, the gateway counts as not answering; what it says later is still taken. */
 const DOUBT = 2_000;
 /** After so much more, the connection is given up and made anew. */
@@ -73,6 +73,8 @@ export class Connection {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #pulse: ReturnType<typeof setInterval> | undefined;
   #heard = 0;
+  /** When the pulse was last felt: a machine that slept felt none. */
+  #felt = 0;
   /** The next step of the question whether the gateway is there: asking, doubting, giving up. */
   #doubt: ReturnType<typeof setTimeout> | undefined;
   #asking = false;
@@ -114,8 +116,9 @@ export class Connection {
     return true;
   }
 
-  /** Asks whether the gateway is there, unless that is being asked. */
+  /** Asks whether the gateway is there, unless that is being asked: in a pause by the next attempt. */
   check(): void {
+    if (this.#state.name === "waiting") this.retryNow();
     if (this.#state.name !== "connected" || this.#asking || this.#socket?.readyState !== OPEN) return;
     this.#calm();
     this.#asking = true;
@@ -127,6 +130,7 @@ export class Connection {
   welcomed(): void {
     clearTimeout(this.#timer);
     this.#tokenFailed = false;
+    this.#felt = Date.now();
     this.#pulse = setInterval(() => this.#feel(), LOOK);
     this.#enter({ name: "connected", since: Date.now() });
   }
@@ -221,9 +225,11 @@ export class Connection {
     if (isOpen(this.#state) && this.options.waiting()) this.#doubt ??= setTimeout(() => this.check(), PATIENCE);
   }
 
-  /** Looks whether the other side still lives. A machine that slept asks first, and only then gives up. */
+  /** Looks whether the other side still lives. A machine that slept asks at once, and so does one whose clock was set. */
   #feel(): void {
-    if (Date.now() - this.#heard > SILENCE) this.check();
+    const since = (moment: number) => Math.abs(Date.now() - moment);
+    if (since(this.#heard) > SILENCE || since(this.#felt) > 2 * LOOK) this.check();
+    this.#felt = Date.now();
   }
 
   #suspect(): void {

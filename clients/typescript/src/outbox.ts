@@ -1,7 +1,7 @@
 // Commands that wait for their answers.
 
 import { after, pause, type Backoff } from "./backoff.js";
-import { OutboxFull, ProblemError, slugOf } from "./errors.js";
+import { GaveUp, OutboxFull, ProblemError, slugOf } from "./errors.js";
 import type { Command, Frame } from "./types.js";
 import { bounded, type CallOptions } from "./waiting.js";
 
@@ -94,6 +94,17 @@ export class Outbox {
     this.#waiting.delete(waiting.id);
     this.changed();
     waiting.answered(answer, waiting.sends > 1);
+  }
+
+  /** Gives a command up; returns whether the gateway may have received it. */
+  withdraw(id: number): boolean {
+    const waiting = this.#waiting.get(id);
+    if (!waiting) return false;
+    const sent = waiting.sends > 0;
+    this.#waiting.delete(id);
+    this.changed();
+    waiting.failed(new GaveUp("aborted", sent, "the command was withdrawn"));
+    return sent;
   }
 
   /** No command gets an answer any more. */

@@ -1,45 +1,45 @@
-// Where a connection stands, and why.
+// The state of a connection, and the reason for its end.
 
-/** Why there is no connection. */
+/** The reason why there is no connection, as a code. */
 export type ReasonCode =
-  /** Nobody answers at the address. */
+  /** No program answers at the address. */
   | "unreachable"
   /** The connection broke off. */
   | "lost"
-  /** Nothing came for too long. */
+  /** The gateway did not answer in time. */
   | "silent"
   /** The gateway restarts. */
   | "restart"
-  /** The gateway is too busy, or leaves. */
+  /** The gateway has no room, or shuts down. */
   | "busy"
   /** The token is missing or has expired. */
   | "unauthorized"
-  /** Not allowed here. */
+  /** The token or the page is not allowed here. */
   | "forbidden"
-  /** There is no such hero. */
+  /** The hero does not exist. */
   | "hero-not-found"
   /** The gateway closed the connection for good. */
   | "refused"
-  /** The client was closed. */
+  /** The program closed the client. */
   | "closed";
 
-/** Why, for programs and for people. */
+/** The reason why there is no connection: a code for programs, a sentence for people. */
 export interface Reason {
   code: ReasonCode;
   detail: string;
 }
 
-/** Where the connection stands. */
+/** The state of a connection. */
 export type State =
   | { name: "idle" }
   | { name: "connecting"; attempt: number }
   | { name: "connected"; since: number }
-  /** The connection is there, and the gateway has not answered for a few seconds. Commands are still sent, and wait. */
+  /** The connection is open, but the gateway has not answered for three seconds. Commands are still sent, and wait. */
   | { name: "unresponsive"; since: number }
-  /** `until` is when it is tried again, in milliseconds since 1970. */
+  /** `until` is the time of the next attempt, in milliseconds since 1970. */
   | { name: "waiting"; reason: Reason; attempt: number; until: number }
   | { name: "closed"; reason: Reason };
 
-/** Whether there is a connection that takes commands. */
+/** Returns whether the connection is open and takes commands. */
 export const isOpen = (state: State): state is Extract<State, { since: number }> =>
   state.name === "connected" || state.name === "unresponsive";

@@ -83,7 +83,7 @@ test("what became of many orders while staff was away is read by the page", asyn
   staff.retryNow();
   await until(staff, (orders) => orders.filter(({ id }) => id <= ids.at(-1)).length === kept.length + cancelled.length);
   await until(staff, (orders) => orders.filter(({ status }) => status === "CANCELLED").length === cancelled.length);
-  await until(staff, (orders) => orders.every(({ status }) => status !== "PENDING"));
+  await until(staff, (orders) => orders.length === kept.length + cancelled.length + 120 && orders.every(({ status }) => status !== "PENDING"));
   assert.deepEqual(staff.orders, await stored());
   assert.deepEqual(told, ["watch"], "no command was spent on it");
 });

@@ -46,3 +46,21 @@ test("what is refused waits no more", async (t) => {
   await assert.rejects(one.place(999), ProblemError);
   assert.deepEqual(one.pending, []);
 });
+
+test("a change that waits can be withdrawn, and its call says whether it was sent", async (t) => {
+  const { galley, meal, client, stored } = await kitchen(t, "1h");
+  const one = client();
+  const unsent = assert.rejects(one.place(meal.id), { code: "aborted", sent: false });
+  assert.equal(one.withdraw(one.pending[0].id), false);
+  await unsent;
+  await one.connect();
+  await one.ping();
+  assert.deepEqual([one.pending, await stored()], [[], []]);
+  galley.freeze();
+  const sent = assert.rejects(one.place(meal.id), { code: "aborted", sent: true });
+  assert.equal(one.withdraw(one.pending[0].id), true);
+  await sent;
+  assert.equal(one.withdraw(999), false);
+  galley.thaw();
+  await until(one, (orders) => orders.length === 1);
+});

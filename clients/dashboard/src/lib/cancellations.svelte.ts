@@ -1,80 +1,64 @@
-// Cancels many orders with one reason: after a time in which it can be undone, a few at once, with a result for each.
+// The cancellation of many orders with one reason: undoable for 5 s, then sent a few at a time, with a result for each order.
 
 import { ProblemError, isActive, slugOf, type Galley } from "galley-client";
 import { i18n } from "../i18n/index.svelte";
 import { announcer } from "./announcer.svelte";
-import { ofTab } from "./memory";
-import { describe } from "./problems";
+import { failureText } from "./problems";
 import { toasts } from "./toasts.svelte";
+import { Undoable, undoAll } from "./undoable.svelte";
 
 export const outcomes = ["cancelled", "ended", "failed"] as const;
 type Outcome = (typeof outcomes)[number];
 
-/** In which nothing is sent, in milliseconds. */
-const UNDO = 5_000;
-/** The most cancellations under way. */
+/** The most cancellations that wait for their answers. */
 const AT_ONCE = 8;
-/** Names what has not been sent, so that a page that is loaded anew can say so. */
-const NOTE = "galley.cancelling";
 
 export class Cancellations {
-  stage = $state<"none" | "waiting" | "sending" | "done">("none");
-  /** Seconds until they are sent. */
-  left = $state(0);
+  #sending = $state<"none" | "sending" | "done">("none");
+  #undoable = new Undoable();
   total = $state(0);
   counts = $state<Record<Outcome, number>>({ cancelled: 0, ended: 0, failed: 0 });
-  /** Of each order, once all are there. */
+  /** The result of each order, when all have been sent. */
   results = $state.raw<readonly { id: number; outcome: Outcome; why: string }[]>([]);
   #queue: number[] = [];
-  #timer: ReturnType<typeof setInterval> | undefined;
 
-  constructor(readonly client: Galley) {
-    if (ofTab.getItem(NOTE)) toasts.bad(i18n.words.kitchen.leftBefore);
-    ofTab.removeItem(NOTE);
+  constructor(readonly client: Galley) {}
+
+  get stage(): "none" | "waiting" | "sending" | "done" {
+    return this.#undoable.left === undefined ? this.#sending : "waiting";
+  }
+
+  /** The seconds until the cancellations are sent. */
+  get left(): number {
+    return this.#undoable.left ?? 0;
   }
 
   begin(ids: readonly number[], reason: string): void {
-    const due = Date.now() + UNDO;
-    const tick = () => {
-      this.left = Math.ceil((due - Date.now()) / 1_000);
-      if (this.left <= 0) void this.#send(reason);
-    };
     this.#queue = [...ids];
     this.total = ids.length;
-    this.stage = "waiting";
-    ofTab.setItem(NOTE, "1");
-    tick();
-    this.#timer = setInterval(tick, 200);
+    this.#undoable.begin(() => void this.#send(reason));
     announcer.say(i18n.words.kitchen.cancelsIn(this.total, i18n.number(this.total), this.left));
   }
 
   undo(): void {
-    this.#settle();
-    this.stage = "none";
-    toasts.good(i18n.words.kitchen.undone);
+    this.#undoable.undo();
+    toasts.good(i18n.words.common.undone);
   }
 
   close(): void {
-    this.stage = "none";
+    this.#sending = "none";
   }
 
-  /** The view is left: what has not been sent never is. */
+  /** The view is left: cancellations that have not been sent are dropped. */
   stop(): void {
-    const words = i18n.words.kitchen;
-    if (this.stage === "waiting") toasts.bad(words.leftBefore);
-    else if (this.stage === "sending" && this.#queue.length > 0) toasts.bad(words.notSent(this.#queue.length, i18n.number(this.#queue.length)));
+    undoAll();
+    const rest = this.#queue.length;
+    if (this.#sending === "sending" && rest > 0) toasts.bad(i18n.words.kitchen.notSent(rest, i18n.number(rest)));
     this.#queue = [];
-    this.#settle();
-  }
-
-  #settle(): void {
-    clearInterval(this.#timer);
-    ofTab.removeItem(NOTE);
   }
 
   async #send(reason: string): Promise<void> {
-    this.#settle();
-    this.stage = "sending";
+    this.#sending = "sending";
     this.counts = { cancelled: 0, ended: 0, failed: 0 };
     const results: { id: number; outcome: Outcome; why: string }[] = [];
     const lane = async () => {
@@ -85,9 +69,9 @@ export class Cancellations {
       }
     };
     await Promise.all(Array.from({ length: AT_ONCE }, lane));
-    // What failed first: somebody has to look at that.
+    // The failures come first: somebody has to look at them.
     this.results = results.sort((one, other) => outcomes.indexOf(other.outcome) - outcomes.indexOf(one.outcome) || one.id - other.id);
-    this.stage = "done";
+    this.#sending = "done";
     const said = outcomes.map((outcome) => `${i18n.number(this.counts[outcome])} ${i18n.words.kitchen.outcomes[outcome]}`);
     announcer.say(said.join(", "));
   }
@@ -99,9 +83,8 @@ export class Cancellations {
       await this.client.cancel(id, reason);
       return { outcome: "cancelled", why: "" };
     } catch (error) {
-      if (!(error instanceof ProblemError)) return { outcome: "failed", why: String(error) };
-      if (slugOf(error.problem) === "already-finished") return { outcome: "ended", why: "" };
-      return { outcome: "failed", why: describe(error.problem) };
+      if (error instanceof ProblemError && slugOf(error.problem) === "already-finished") return { outcome: "ended", why: "" };
+      return { outcome: "failed", why: failureText(error) };
     }
   }
 }

@@ -1,4 +1,4 @@
-// What people signed in with, in the storage of the browser, where every tab sees it change. Where site data is blocked, this tab has it.
+// The credentials of the sign-in, in the storage of the browser that all tabs share. Where site data is blocked, they live in this tab.
 
 import { lasting } from "./memory";
 import { claimsOf } from "./tokens";
@@ -7,18 +7,18 @@ const KEPT = "galley.sign-in";
 
 export interface Credentials {
   token: string;
-  /** For the next token. */
+  /** The refresh token, with which the next token is asked for. */
   refresh?: string | undefined;
-  /** The ID token, which names the session that ends with a sign-out. */
+  /** The ID token; a sign-out hands it to the provider, so that the right session ends. */
   id?: string | undefined;
-  /** The name of whoever signed in. */
+  /** The name of the person. */
   name?: string | undefined;
 }
 
 export const keep = (credentials: Credentials): void => lasting.setItem(KEPT, JSON.stringify(credentials));
 export const drop = (): void => lasting.removeItem(KEPT);
 
-/** What is kept, if it can be used. */
+/** Returns the stored credentials, unless they are none. */
 export function kept(): Credentials | undefined {
   try {
     const found = JSON.parse(lasting.getItem(KEPT) ?? "null") as Credentials | null;
@@ -28,14 +28,14 @@ export function kept(): Credentials | undefined {
   }
 }
 
-/** Calls this when another tab has changed it. */
+/** Calls `follow` when another tab has stored or dropped credentials. */
 export function onChange(follow: () => void): void {
   addEventListener("storage", ({ key }) => {
     if (key === KEPT || key === null) follow();
   });
 }
 
-/** One tab at a time does this. There are no locks without TLS, and no providers either. */
+/** Runs a task in one tab at a time. Pages without TLS have no locks; there are no identity providers for them either. */
 export function alone(task: () => Promise<void>): Promise<void> {
   return navigator.locks ? Promise.resolve(navigator.locks.request(KEPT, task)) : task();
 }

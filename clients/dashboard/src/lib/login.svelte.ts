@@ -1,4 +1,4 @@
-// Who uses this page: the sign-in that all tabs share, how it is renewed, and how it ends.
+// The sign-in that all tabs share: how it begins, is renewed and ends.
 
 import { pause, rest, type CallerReport, type Problem, type SignInReport } from "galley-client";
 import { untrack } from "svelte";
@@ -16,9 +16,9 @@ import type { View } from "./route.svelte";
 import { toasts } from "./toasts.svelte";
 import { claimsOf, endOf, mistakeOf, momentOf, tokenIn } from "./tokens";
 
-/** A token is renewed when a quarter of its life is left, or so much. */
+/** A token is renewed when a quarter of its life is left, or this many milliseconds. */
 const AHEAD = 120_000;
-/** Where nothing renews a token, its end is told so long before. */
+/** A warning comes this many milliseconds before the end of a token that cannot be renewed. */
 const NOTICE = 60_000;
 const RETRY = { base: 1_000, cap: 8_000 };
 const LONGEST_TIMER = 2 ** 31 - 1;
@@ -26,13 +26,13 @@ const LONGEST_TIMER = 2 ** 31 - 1;
 const sleep = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 class Login {
-  /** How people sign in here; nothing until the gateway has said so. */
+  /** The ways to sign in here, as the gateway tells; empty until it has answered. */
   how = $state.raw<SignInReport>({});
-  /** Whether this page knows how to begin. */
+  /** Whether the ways to sign in are known, so that the page can be shown. */
   ready = $state(false);
-  /** Who is signed in, or was until the token ended. */
+  /** The caller whose token this is. It stays when the token ends. */
   caller = $state.raw<CallerReport | undefined>();
-  /** What went wrong with signing in. */
+  /** The failure of the last sign-in, as a sentence. */
   trouble = $state.raw<(() => string) | undefined>();
   #credentials = $state.raw<Credentials | undefined>();
   /** The gateway has refused the present token. */
@@ -43,18 +43,18 @@ class Login {
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** Renewals that have failed one after another. */
   #attempt = 0;
-  /** The token about which the gateway is being asked. */
+  /** The token that the gateway is checking at present. */
   #taking: string | undefined;
-  /** The next sign-in may be somebody else's: the provider asks who it is. */
+  /** Whether the provider shall ask for the account at the next sign-in, since another person may sign in. */
   #mistaken = false;
-  /** Another token is there, of the same caller or of another one. */
+  /** Is called when there is another token, of the same caller or not. */
   onToken: (same: boolean) => void = () => {};
 
   readonly #end = $derived(this.#credentials ? endOf(this.#credentials.token) : Infinity);
   readonly #renewable = $derived(this.#credentials?.refresh !== undefined && !this.#refused);
   /** Whether a token is needed and nobody has signed in. */
   readonly wanted = $derived(this.how.tokens !== undefined && this.caller === undefined);
-  /** Whether the sign-in has ended, and with which words. */
+  /** The sentence about the end of the sign-in, if it has ended or is about to. */
   readonly ended = $derived.by((): (() => string) | undefined => {
     if (!this.caller || this.how.tokens === undefined) return undefined;
     const at = this.#end;
@@ -64,9 +64,9 @@ class Login {
     if (at - now.value < NOTICE && !this.#renewable) return () => i18n.words.signIn.ending(momentOf(at));
     return undefined;
   });
-  /** The hero whose page this is; nothing for those who may choose. */
+  /** The hero of the caller; `undefined` for staff, who may choose. */
   readonly hero = $derived(this.caller?.role === "hero" ? this.caller.hero_id : undefined);
-  /** The name of whoever signed in, if it is no hero. */
+  /** The name of the person, for staff. */
   readonly name = $derived(this.#credentials?.name ?? this.caller?.subject);
 
   constructor() {
@@ -74,28 +74,28 @@ class Login {
     void this.#start();
   }
 
-  /** The present token. No view begins anew because it is another one. */
+  /** The present token. It is not tracked: a view does not begin anew when it changes. */
   token = (): string | undefined => untrack(() => this.#credentials?.token);
 
   /** Whether this view is for the caller. */
   sees = (view: View): boolean => !this.wanted && (this.hero === undefined || view === "order" || view === "console");
 
-  /** The gateway has refused this token. */
+  /** Takes note that the gateway has refused this token. */
   refused(token: string | undefined): void {
     if (!token || token !== this.token() || this.#refused) return;
     if (this.#renewable) void this.#renew();
     else this.#refused = true;
   }
 
-  /** Signs in with a token that somebody has. */
+  /** Signs in with a pasted token. */
   async paste(text: string): Promise<void> {
     const token = tokenIn(text);
-    // Anything else may be a secret, which is sent to nobody.
+    // Other texts are not sent: one may be a secret of something else.
     if (!claimsOf(token)) this.trouble = mistakeOf(token, this.how.tokens!, now.read());
     else await this.#take({ token }, true);
   }
 
-  /** Goes to the identity provider. A page with somebody's work in it stays, and the sign-in takes a tab of its own. */
+  /** Goes to the identity provider; in another tab if there is work on this page that would be lost. */
   async signIn(): Promise<void> {
     const provider = this.#provider;
     if (!provider) return;
@@ -103,7 +103,7 @@ class Login {
     const tab = this.caller || !lasting.keeps ? open("", "_blank") : undefined;
     try {
       await provider.reach();
-      // Whose token does not do should be able to sign in as somebody else.
+      // After a refused token the provider asks for the account, so that another one can be chosen.
       const { address, pending } = await provider.begin(location.hash, this.#mistaken ? "login" : undefined);
       if (tab) {
         awaitAnswer(pending, (query) => void this.#finish(query, pending));
@@ -118,13 +118,13 @@ class Login {
     }
   }
 
-  /** Forgets who signed in, in all tabs, and ends the provider's session where it can be ended. */
+  /** Signs out in all tabs, and at the provider if it has an address for that. */
   signOut(): void {
     const address = this.#credentials?.id && this.#provider?.signOutAddress(this.#credentials);
     drop();
     this.#forget(undefined);
     if (address) location.assign(address);
-    // A provider whose session cannot be ended has to ask who it is.
+    // The session of this provider goes on, so that it has to ask for the account next time.
     else this.#mistaken = true;
   }
 
@@ -135,7 +135,7 @@ class Login {
 
   async #start(): Promise<void> {
     let arrived = landing;
-    // Nobody is kept from the page by a gateway that does not say how; and a provider that is away may come back.
+    // The page is shown even if the gateway does not tell the ways to sign in. A provider that is down is asked again.
     for (let attempt = 0; ; attempt++) {
       const { data } = await clocked(rest(gateway)).GET("/sign-in").catch(() => ({ data: undefined }));
       if (data) this.how = data;
@@ -148,16 +148,16 @@ class Login {
     }
   }
 
-  /** Goes on with what another tab, or this one before, has kept. */
+  /** Adopts the credentials that this or another tab has stored. */
   async #recall(): Promise<void> {
     const told = this.trouble;
     const before = kept();
     if (before) await this.#take(before, false);
-    // Who is signed in anyway can do without what did not work.
+    // A failed sign-in does not matter to somebody who is signed in already.
     if (this.caller && told) toasts.bad(told());
   }
 
-  /** Another tab has signed in, renewed, or signed out. */
+  /** Follows another tab that has signed in, renewed the token or signed out. */
   #follow(): void {
     const present = kept();
     if (!present && this.caller) this.#forget(() => i18n.words.signIn.signedOut);
@@ -165,7 +165,7 @@ class Login {
     else if (present && this.how.tokens) void this.#take(present, false);
   }
 
-  /** An answer of the provider came to this tab: for a sign-in of its own, or of another tab. */
+  /** Takes the answer of the provider that this tab was loaded with. Another tab may have begun that sign-in. */
   async #arrive({ query, pending }: Landing): Promise<void> {
     if (pending) return this.#finish(query, pending);
     const elsewhere = await offer(query);
@@ -183,7 +183,7 @@ class Login {
     }
   }
 
-  /** Goes on with credentials, as soon as the gateway has said whose they are. */
+  /** Adopts credentials after the gateway has named their caller. */
   async #take(credentials: Credentials, isNew: boolean): Promise<void> {
     const { token, refresh } = credentials;
     if (!isNew && refresh && this.token() === undefined && endOf(token) <= now.read()) {

@@ -9,8 +9,6 @@ import { regularly } from "./regularly";
 import { answered, session } from "./session.svelte";
 
 const PAGE = 100;
-/** After the last key, until the service is asked. */
-const TYPING = 200;
 
 /** Where a page begins, what it holds, and where the next one begins. */
 interface Part {
@@ -29,7 +27,6 @@ export class Menu {
   #search = $state("");
   /** What `#found` was searched for; nothing as long as no answer came. */
   #answered = $state<string | undefined>();
-  #typing: ReturnType<typeof setTimeout> | undefined;
   #turn = 0;
 
   readonly #meals = $derived(this.#parts.flatMap(({ items }) => items));
@@ -60,10 +57,9 @@ export class Menu {
 
   set search(text: string) {
     this.#search = text;
-    clearTimeout(this.#typing);
     this.searching.stop();
     this.searching.problem = undefined;
-    if (fold(text)) this.#typing = setTimeout(() => this.#find(undefined), TYPING);
+    if (fold(text)) this.#find(undefined);
   }
 
   showMore(): void {

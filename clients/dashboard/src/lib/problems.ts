@@ -1,6 +1,6 @@
 // Problems in the language of the page. The gateway's own sentences are English, so that the type decides.
 
-import { slugOf, type Order, type Problem } from "galley-client";
+import { GalleyError, OutboxFull, ProblemError, slugOf, type Order, type Problem } from "galley-client";
 import { i18n } from "../i18n/index.svelte";
 
 type Slug = keyof typeof i18n.words.problems;
@@ -25,6 +25,15 @@ export function describe(problem: Problem): string {
   const slug = slugOf(problem);
   const { problems, common } = i18n.words;
   return slug in problems ? problems[slug as Slug] : common.otherProblem(i18n.number(problem.status));
+}
+
+/** A sentence about a change that failed. */
+export function failureText(error: unknown): string {
+  const { connection, order } = i18n.words;
+  if (error instanceof ProblemError) return describe(error.problem);
+  if (error instanceof OutboxFull) return order.outboxFull;
+  const code = error instanceof GalleyError ? error.code : "";
+  return code in connection.reasons ? order.unanswered(connection.reasons[code as keyof typeof connection.reasons]) : String(error);
 }
 
 /** Whether the same may work in a moment. */

@@ -1,4 +1,4 @@
-// What all views share: REST, and the connection of the view that is shown, both with the token of whoever signed in.
+// The state that all views share: REST, and the connection of the present view, both with the token of the sign-in.
 
 import { Galley, rest, storageKeeper, type Problem, type State } from "galley-client";
 import { edits } from "./edits.svelte";
@@ -9,12 +9,12 @@ import { lasting } from "./memory";
 import { ofAnswer, withoutAnswer } from "./problems";
 
 class Session {
-  /** Grows when somebody else signs in: views begin anew. */
+  /** A number that grows when somebody else signs in; the views begin anew with it. */
   epoch = $state(0);
-  /** Where the connection of the present view stands. */
+  /** The state of the connection of the present view. */
   state = $state.raw<State>({ name: "idle" });
   #client: Galley | undefined;
-  /** Who wants to hear that the connection is there, or there again. */
+  /** The listeners that are called when the connection is open, for the first time or again. */
   #back = new Set<() => void>();
   readonly rest = clocked(rest(gateway, login.token));
 
@@ -28,22 +28,19 @@ class Session {
       if (same) void this.#goOn();
       else edits.leave(() => (this.epoch += 1));
     };
+    // The client asks by itself whether its connection still lives.
     addEventListener("online", () => {
-      this.#client?.retryNow();
       for (const listener of this.#back) listener();
     });
-    // After a sleep or on another network a connection may be dead without anybody having said so.
-    for (const event of ["online", "pageshow"]) addEventListener(event, () => this.#client?.check());
-    document.addEventListener("visibilitychange", () => document.hidden || this.#client?.check());
   }
 
-  /** Listens to the connection being there again, until the function that is returned is called. */
+  /** Calls the listener whenever the connection has been opened, until the returned function is called. */
   onBack(listener: () => void): () => void {
     this.#back.add(listener);
     return () => this.#back.delete(listener);
   }
 
-  /** A client of the view that is shown, for a hero or for staff. It begins at once; whoever opens it closes it. */
+  /** Opens the client of a view, for a hero or for staff, and connects at once. The view closes it. */
   open(heroId?: number): Galley {
     const options = { url: gateway, token: login.token };
     const keeper = storageKeeper(lasting, `galley.placements.${heroId}`);
@@ -56,13 +53,13 @@ class Session {
       if (back) for (const listener of this.#back) listener();
       if (state.name === "closed" && state.reason.code === "unauthorized") login.refused(login.token());
     });
-    // How it stands is told by its state.
+    // A failure shows in the state.
     client.connect().catch(() => {});
     this.state = client.state;
     return client;
   }
 
-  /** Ends a client. */
+  /** Closes a client. */
   close(client: Galley): void {
     if (this.#client === client) {
       this.#client = undefined;
@@ -76,7 +73,7 @@ class Session {
     else this.#client?.retryNow();
   }
 
-  /** Goes on with another token of the same caller: an open connection takes it, and what was refused is asked again. */
+  /** Goes on with another token of the same caller: the open connection takes it, and refused requests are repeated. */
   async #goOn(): Promise<void> {
     if (!(await this.#client?.renew())) this.retryNow();
     for (const listener of this.#back) listener();
@@ -87,10 +84,10 @@ export const session = new Session();
 
 /** A REST call. */
 export type Call<T> = Promise<{ data?: T; error?: unknown; response: Response }>;
-/** What a REST call gave, or the problem that it met. */
+/** The result of a REST call, or its problem. */
 export type Result<T> = { data: T; problem?: undefined } | { problem: Problem; data?: undefined };
 
-/** Waits for what a call gives; a network that is away is a problem too. */
+/** Waits for the result of a REST call. A network that is down gives a problem too. */
 export async function answered<T>(call: Call<T>): Promise<Result<T>> {
   try {
     const { data, error, response } = await call;

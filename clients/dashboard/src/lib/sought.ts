@@ -1,4 +1,4 @@
-// What is typed into the search of the Kitchen: words, each of which has to be in an order. `hero:4` and `meal:soup` look at one column.
+// The words of a search in the Kitchen. An order matches if it contains every word; `hero:4` and `meal:soup` look at one column.
 
 import type { Order } from "galley-client";
 import { fold } from "./allergy";
@@ -8,7 +8,7 @@ import { messageOf } from "./problems";
 export interface Word {
   column?: "hero" | "meal";
   text: string;
-  /** The word as a number of an order, or of what the column names. */
+  /** The word as a number: that of an order, or of a hero or a meal if the word names that column. */
   id?: number;
 }
 
@@ -27,7 +27,7 @@ export function readWords(typed: string): Word[] {
   });
 }
 
-/** Whether a text has a word in it, whatever case and accents. */
+/** Returns whether a text contains a word; case and accents do not matter. */
 export function contains(text: string | undefined, word: string): boolean {
   if (!text) return false;
   let known = folded.get(text);
@@ -38,7 +38,7 @@ export function contains(text: string | undefined, word: string): boolean {
   return known.includes(word);
 }
 
-/** Whether all words are in an order. Names that nobody has read yet are in none. */
+/** Returns whether an order contains every word. Names that have not been read yet do not count. */
 export function has(order: Order, words: readonly Word[]): boolean {
   return words.every(({ column, text, id }) => {
     if (column && id !== undefined) return order[`${column}_id`] === id;

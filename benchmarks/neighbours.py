@@ -6,14 +6,18 @@ other at a fixed rate. Each attack runs in processes of the lowest
 priority (SCHED_IDLE) for a bounded time, on loopback only. A control, which is an echo server in a
 process of its own that is asked like the gateway, shows what the machine itself delays.
 
-Prints one JSON line per attack and thing asked: p50, p99 and worst in ms without the attack and
-with it, refusals of the neighbour, growth of the gateway in KiB.
+An attacker uses the machine even if a gateway does nothing for it. A second gateway (`--elsewhere`)
+can therefore be attacked for comparison: what the neighbour waits meanwhile is the machine's share.
+
+Prints one JSON line per attack and thing asked: p50, p99 and worst in ms without the attack, beside
+the same attack on the second gateway, and with it; refusals of the neighbour, growth of the gateway
+in KiB.
 """
 
 import argparse, base64, itertools, json, multiprocessing, os, selectors, socket, struct, time
 
 NEIGHBOUR, ATTACKER = "127.0.0.1", "127.0.0.2"
-PACE = 0.02  # seconds from one question of the neighbour to the next
+PACE = 0.01  # seconds from one question of the neighbour to the next
 FEWEST = 3  # measurements of each thing, however long they take
 PATIENCE = 10  # seconds; a slower answer counts as so long
 
@@ -475,47 +479,62 @@ def figures(waits):
     return {"p50": part(waits, 0.5), "p99": part(waits, 0.99), "worst": part(waits, 1)}
 
 
+def prepare(service, orders):
+    """Fills a gateway; returns the neighbour's hero and meal, and the attacker's world."""
+    made = lambda path, body: json.loads(service.once("POST", path, body)[1])["id"]
+    hero, other = (made("/heroes", {"name": name, "planet": "Earth"}) for name in ("Neighbour", "Attacker"))
+    meal = made("/meals", {"name": "Soup", "price": 1, "origin_planet": "Earth"})
+    for number in range(100):
+        made("/meals", {"name": f"{number} " + "m" * 190, "price": 1, "origin_planet": "Earth", "ingredients": ["i" * 190 + str(at) for at in range(20)]})
+    with dial(service.host, service.port, ATTACKER) as stream:
+        for _ in range(orders):
+            order = json.loads(service.ask(stream, "POST", "/orders", {"hero_id": other, "meal_id": meal})[1])["id"]
+            service.ask(stream, "DELETE", f"/orders/{order}")
+    return hero, meal, {"service": service, "hero": other, "meal": meal}
+
+
+def beside(act, processes, world, seconds, measured):
+    """Runs a measurement beside an attack; returns what it returned."""
+    end = time.monotonic() + seconds + 0.5
+    attackers = [multiprocessing.Process(target=attack, args=(act, world, end)) for _ in range(processes)]
+    for process in attackers:
+        process.start()
+    time.sleep(0.5)
+    result = measured()
+    for process in attackers:
+        process.join(5)
+        process.kill()
+    return result
+
+
 def main():
     reader = argparse.ArgumentParser(description="Measures what a neighbour feels of attacks")
     reader.add_argument("--gateway", required=True, help="HOST:PORT of the gateway, on loopback")
+    reader.add_argument("--elsewhere", help="HOST:PORT of a gateway of another service, which is attacked for comparison")
     reader.add_argument("--pid", type=int, required=True, help="process id of the gateway")
     reader.add_argument("--seconds", type=float, default=5, help="duration of each measurement")
     reader.add_argument("--orders", type=int, default=2_000, help="cancelled orders of the attacker")
     reader.add_argument("--deployment", default="", help="name for the figures")
     reader.add_argument("--only", action="append", help="name of an attack; all without it")
     arguments = reader.parse_args()
-    host, port = arguments.gateway.rsplit(":", 1)
-    service = Service(host, int(port))
-    made = lambda path, body: json.loads(service.once("POST", path, body)[1])["id"]
-    hero, other = (made("/heroes", {"name": name, "planet": "Earth"}) for name in ("Neighbour", "Attacker"))
-    meal = made("/meals", {"name": "Soup", "price": 1, "origin_planet": "Earth"})
-    for number in range(100):
-        made("/meals", {"name": f"{number} " + "m" * 190, "price": 1, "origin_planet": "Earth", "ingredients": ["i" * 190 + str(at) for at in range(20)]})
-    with dial(host, int(port), ATTACKER) as stream:
-        for _ in range(arguments.orders):
-            order = json.loads(service.ask(stream, "POST", "/orders", {"hero_id": other, "meal_id": meal})[1])["id"]
-            service.ask(stream, "DELETE", f"/orders/{order}")
+    services = [Service(host, int(port)) for host, port in (at.rsplit(":", 1) for at in (arguments.gateway, arguments.elsewhere) if at)]
+    (hero, meal, world), *elsewhere = (prepare(service, arguments.orders) for service in services)
     ready = multiprocessing.Queue()
     multiprocessing.Process(target=echo_server, args=(ready,), daemon=True).start()
     control = ready.get()
-    world = {"service": service, "hero": other, "meal": meal}
-    measure(service, hero, meal, control, 1, arguments.pid)  # warms up
+    measured = lambda seconds=arguments.seconds: measure(services[0], hero, meal, control, seconds, arguments.pid)
+    measured(1)  # warms up
     for name in arguments.only or ATTACKS:
         act, processes = ATTACKS[name]
-        quiet, _, before = measure(service, hero, meal, control, arguments.seconds, arguments.pid)
-        end = time.monotonic() + arguments.seconds + 0.5
-        attackers = [multiprocessing.Process(target=attack, args=(act, world, end)) for _ in range(processes)]
-        for process in attackers:
-            process.start()
-        time.sleep(0.5)
-        attacked, refused, most = measure(service, hero, meal, control, arguments.seconds, arguments.pid)
-        for process in attackers:
-            process.join(5)
-            process.kill()
-        for asked in quiet:
+        waits = {}
+        waits["without"], _, before = measured()
+        for _, _, other_world in elsewhere:
+            waits["elsewhere"], _, _ = beside(act, processes, other_world, arguments.seconds, measured)
+        waits["with"], refused, most = beside(act, processes, world, arguments.seconds, measured)
+        for asked in waits["with"]:
+            of_each = {when: figures(times[asked]) for when, times in waits.items()}
             print(json.dumps({
-                "deployment": arguments.deployment, "attack": name, "asked": asked, "without": figures(quiet[asked]),
-                "with": figures(attacked[asked]), "refused": refused, "grown_kib": most - before,
+                "deployment": arguments.deployment, "attack": name, "asked": asked, **of_each, "refused": refused, "grown_kib": most - before,
             }), flush=True)
 
 

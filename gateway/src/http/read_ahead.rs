@@ -5,6 +5,8 @@
 //! of a head that begins a read. In a head behind another request of the same read the two lengths
 //! are not seen; hyper then goes by the transfer coding and closes, as RFC 9112 section 6.3 asks.
 
+use memchr::{memchr_iter, memmem};
+
 /// The length of a body that ends by itself.
 pub const CHUNKED: u64 = u64::MAX;
 const HEAD_END: &[u8] = b"\r\n\r\n";
@@ -29,8 +31,7 @@ impl ReadAhead {
             self.head.extend_from_slice(read);
         }
         let head = if is_whole { read } else { &self.head };
-        let end = head.windows(HEAD_END.len()).position(|bytes| bytes == HEAD_END);
-        let Some(end) = end else {
+        let Some(end) = memmem::find(head, HEAD_END) else {
             if is_whole {
                 self.head = read.to_vec();
             }
@@ -65,8 +66,9 @@ impl ReadAhead {
 }
 
 fn has_field(head: &[u8], name: &[u8]) -> bool {
-    head.split(|&byte| byte == b'\n')
-        .any(|line| line.get(..name.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(name)))
+    memchr_iter(b'\n', head)
+        .filter_map(|end| head.get(end + 1..end + 1 + name.len()))
+        .any(|begin| begin.eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]

@@ -58,6 +58,8 @@ pub(super) async fn readers(options: &SqliteConnectOptions) -> Result<(SqlitePoo
 
 async fn pool(options: SqliteConnectOptions, connections: u32) -> Result<SqlitePool> {
     let pool = SqlitePoolOptions::new()
+        // All are opened at the start: on a busy machine a request would wait long for a new one.
+        .min_connections(connections)
         .max_connections(connections)
         .acquire_timeout(PATIENCE)
         .test_before_acquire(false)

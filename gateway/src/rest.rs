@@ -11,6 +11,7 @@ mod docs;
 mod event_stream_handlers;
 mod hero_handlers;
 mod idempotency_header;
+mod live_page;
 mod meal_handlers;
 mod openapi_refinements;
 mod operations_handler;
@@ -38,8 +39,17 @@ use crate::web::{guard, observe};
 use docs::LiveDocument;
 
 /// The routes that the document does not describe.
-const BESIDE_THE_DOCUMENT: [&str; 7] =
-    ["/", "/assets/{*path}", "/docs", "/docs/", "/docs/{*file}", "/openapi.json", observe::SOCKETS];
+const BESIDE_THE_DOCUMENT: [&str; 9] = [
+    "/",
+    "/assets/{*path}",
+    "/docs",
+    "/docs/",
+    "/docs/live",
+    "/docs/live/",
+    "/docs/{*file}",
+    "/openapi.json",
+    observe::SOCKETS,
+];
 
 #[derive(OpenApi)]
 #[openapi(
@@ -48,7 +58,7 @@ const BESIDE_THE_DOCUMENT: [&str; 7] =
         version = "1",
         description = "Heroes order meals; a worker prepares the orders; every change of an order reaches the hero's \
                        sockets at `/ws`, or `GET /heroes/{id}/events`, the moment it is committed: \
-                       [`/asyncapi.json`](../asyncapi.json) describes those. Every error is `application/problem+json` \
+                       [a page](live/) and [`/asyncapi.json`](../asyncapi.json) describe those. Every error is `application/problem+json` \
                        (RFC 9457); its `type` is a path that explains it, its `instance` names the request (`X-Request-Id`). \
                        `traceparent` (W3C Trace Context) names the span of the caller.",
         license(name = "MIT", identifier = "MIT"),
@@ -99,7 +109,8 @@ pub fn router(state: &AppState) -> Router<AppState> {
         ask_for_tokens(&mut described);
     }
     let base = &state.entrance.base;
-    let everybody = everybody.layer(Extension(LiveDocument::of(base)));
+    let live = LiveDocument::of(base);
+    let everybody = everybody.layer(Extension(live.clone()));
     let (open, others) = everybody.split_for_parts();
     guarded = guarded.merge(open);
     let mut document = Document::openapi();
@@ -108,7 +119,7 @@ pub fn router(state: &AppState) -> Router<AppState> {
     document.merge(described);
     document.merge(others);
     expect_requests(&document);
-    guarded.merge(docs::router(&document))
+    guarded.merge(docs::router(&document, live))
 }
 
 /// Registers the metrics of every operation of the document, and of the routes beside it.

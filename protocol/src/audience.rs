@@ -30,19 +30,30 @@ impl Audience {
         }
     }
 
+    /// The words and the frame types that only this sender may use.
+    const fn own(self) -> &'static [&'static str] {
+        match self {
+            Self::Hero => &["order", "place"],
+            Self::Staff => &["watch"],
+        }
+    }
+
+    /// Returns the senders that may give a command, by their names in the documents.
+    pub(crate) fn senders(command: &str) -> Vec<&'static str> {
+        let senders = [(Self::Hero, "hero"), (Self::Staff, "staff")].into_iter();
+        let may = |sender: Self| COMMANDS.iter().chain(sender.own()).any(|own| *own == command);
+        senders.filter(|(sender, _)| may(*sender)).map(|(_, name)| name).collect()
+    }
+
     /// Returns the answer to a command that does not exist, with the nearest one that does.
     #[must_use]
     pub fn unknown(self, word: &str) -> Problem {
         // Bounds what the answer repeats of the input.
         let short: String =
             word.chars().filter(|character| !character.is_control()).take(32).collect();
-        let own: &[&str] = match self {
-            Self::Hero => &["order", "place"],
-            Self::Staff => &["watch"],
-        };
         let nearest = COMMANDS
             .iter()
-            .chain(own)
+            .chain(self.own())
             .map(|command| (strsim::damerau_levenshtein(command, &short), command))
             .min()
             .filter(|(distance, command)| *distance <= command.len() / 2);

@@ -60,6 +60,9 @@ async fn pages_and_documents_lead_to_the_base_path(stack: StackBuilder) {
     assert_eq!(client.get("/docs").await.header("location"), "/apps/galley/docs/");
     let docs = client.get("/docs/swagger-initializer.js").await;
     assert!(docs.text.contains("\"../openapi.json\""), "{}", docs.text);
+    assert_eq!(client.get("/docs/live").await.header("location"), "/apps/galley/docs/live/");
+    let live = client.get("/docs/live/").await.text;
+    assert!(live.contains("href=\"../../asyncapi.json\"") && !live.contains("href=\"/"), "{live}");
     let openapi = client.get("/openapi.json").await.is(200);
     assert_eq!(openapi["servers"], json!([{"url": BASE}]));
     let live = client.get("/asyncapi.json").await.is(200);

@@ -121,6 +121,7 @@ async fn a_file_is_kept_as_long_as_its_name_allows_and_not_sent_twice() {
         ("/assets/icon.svg", "no-cache"),
         ("/", "no-cache"),
         ("/docs/", "no-cache"),
+        ("/docs/live/", "no-cache"),
         ("/docs/swagger-ui.css", "no-cache"),
         ("/openapi.json", "no-cache"),
         ("/asyncapi.json", "no-cache"),

@@ -146,6 +146,7 @@ async fn every_path_says_what_it_takes() {
         ("/metrics", "GET HEAD OPTIONS"),
         ("/openapi.json", "GET HEAD OPTIONS"),
         ("/docs/", "GET HEAD OPTIONS"),
+        ("/docs/live/", "GET HEAD OPTIONS"),
         ("/assets/icon.svg", "GET HEAD OPTIONS"),
         ("/problems/not-found", "GET HEAD OPTIONS"),
         ("/events", "GET HEAD OPTIONS"),

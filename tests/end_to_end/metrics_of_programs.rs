@@ -186,6 +186,8 @@ async fn requests_of_every_operation_have_their_series_from_the_start() {
         "/meals".to_owned(),
         "/operations".to_owned(),
         "/docs".to_owned(),
+        "/docs/live".to_owned(),
+        "/docs/live/".to_owned(),
         "/docs/swagger-ui.css".to_owned(),
         "/openapi.json".to_owned(),
         "/problems/forbidden".to_owned(),

@@ -170,7 +170,7 @@ async fn a_listed_page_may_do_everything(stack: StackBuilder) {
 on_both_deployments!(every_answer_protects_the_browser);
 async fn every_answer_protects_the_browser(stack: StackBuilder) {
     let (_stack, client, hero, _) = stack.start_with_hero_and_meal().await;
-    let pages = ["/", "/docs/", "/docs/swagger-ui-bundle.js"];
+    let pages = ["/", "/docs/", "/docs/live/", "/docs/swagger-ui-bundle.js"];
     let data = [
         "/meals",
         "/nothing",

@@ -35,7 +35,7 @@ const GUARDED: [(&str, &str, [u16; 3]); 25] = [
     ("post", "/orders/{id}/cancel", [404, 200, 200]),
 ];
 /// The routes that need no token.
-const OPEN: [&str; 11] = [
+const OPEN: [&str; 12] = [
     "/healthz",
     "/readyz",
     "/sign-in",
@@ -43,6 +43,7 @@ const OPEN: [&str; 11] = [
     "/openapi.json",
     "/problems/unauthorized",
     "/docs/",
+    "/docs/live/",
     "/docs/swagger-ui.css",
     "/",
     "/problems/forbidden",
@@ -192,6 +193,11 @@ async fn every_frame_is_answered_for_those_whom_it_should(stack: StackBuilder) {
     commands.sort_unstable();
     assert_eq!(commands, FRAMES.map(|(frame, _)| frame), "the table has every command");
     for (kind, statuses) in FRAMES {
+        let told = document["components"]["messages"][kind]["x-senders"].as_array();
+        let told = told.expect("senders").iter().filter_map(Value::as_str).collect::<Vec<_>>();
+        let may = [("hero", statuses[1]), ("staff", statuses[2])];
+        let may: Vec<_> = may.into_iter().filter(|(_, status)| *status != 403).collect();
+        assert_eq!(told, may.iter().map(|(sender, _)| *sender).collect::<Vec<_>>(), "{kind}");
         let scene = OwnOrder::set(&staff).await;
         let callers =
             [(other, stack.hero(other)), (scene.hero, stack.hero(scene.hero)), (0, stack.staff())];

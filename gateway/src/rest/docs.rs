@@ -1,5 +1,5 @@
-//! The documentation of this service: the `OpenAPI` document, the page to try it on, the
-//! explanations of the problems.
+//! The documentation of this service: the `OpenAPI` document, the page to try it on, the page about
+//! the live updates, the explanations of the problems.
 
 use std::sync::Arc;
 
@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::Config;
 
+use super::live_page;
 use super::openapi_refinements::refine;
 use super::problems::OfExplaining;
 use crate::http::base_path::BasePath;
@@ -77,16 +78,17 @@ pub async fn explain(
     get, path = "/asyncapi.json", tag = "operation", operation_id = "describe_live_updates",
     responses((status = 200, description = "The document.", body = Object)),
 )]
-pub async fn describe(
-    Extension(LiveDocument(document)): Extension<LiveDocument>,
-    known: IfNoneMatch,
-) -> Response {
-    document.answer(&known)
+pub async fn describe(Extension(live): Extension<LiveDocument>, known: IfNoneMatch) -> Response {
+    live.document.answer(&known)
 }
 
-/// The `AsyncAPI` document of a gateway.
+/// The `AsyncAPI` document of a gateway, and the page that shows it.
 #[derive(Clone)]
-pub struct LiveDocument(StaticFile);
+pub struct LiveDocument {
+    document: StaticFile,
+    page: StaticFile,
+    policy: HeaderValue,
+}
 
 impl LiveDocument {
     pub fn of(base: &BasePath) -> Self {
@@ -95,12 +97,25 @@ impl LiveDocument {
         for server in servers.into_iter().flatten() {
             server.1["pathname"] = base.as_str().into();
         }
-        Self(json(document.to_string()))
+        let page = live_page::page(&document).into_bytes();
+        let kind = HeaderValue::from_static("text/html; charset=utf-8");
+        let policy = HeaderValue::try_from(live_page::policy()).expect("ASCII");
+        let page = StaticFile::new(page.into(), kind, Freshness::Asked);
+        Self { document: json(document.to_string()), page, policy }
+    }
+
+    fn show(self, known: &IfNoneMatch) -> Response {
+        let mut response = self.page.answer(known);
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, self.policy);
+        response
     }
 }
 
-/// The routes `/openapi.json` and `/docs`. The page loads nothing from other hosts.
-pub fn router<S: Clone + Send + Sync + 'static>(document: &OpenApi) -> Router<S> {
+/// The routes `/openapi.json` and `/docs`. The pages load nothing from other hosts.
+pub fn router<S: Clone + Send + Sync + 'static>(
+    document: &OpenApi,
+    live: LiveDocument,
+) -> Router<S> {
     let mut document = serde_json::to_value(document).expect("the document has only string keys");
     refine(&mut document);
     let document = json(document.to_string());
@@ -114,6 +129,8 @@ pub fn router<S: Clone + Send + Sync + 'static>(document: &OpenApi) -> Router<S>
         .route("/openapi.json", get(async move |known: IfNoneMatch| document.answer(&known)))
         .route("/docs", get(async || Redirect::permanent("/docs/")))
         .route("/docs/", get(index))
+        .route("/docs/live", get(async || Redirect::permanent("/docs/live/")))
+        .route("/docs/live/", get(async move |known: IfNoneMatch| live.show(&known)))
         .route("/docs/{*file}", get(file))
         .layer(Extension(Arc::new(page)))
 }

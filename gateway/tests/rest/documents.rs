@@ -126,6 +126,44 @@ async fn the_page_to_try_it_loads_nothing_from_elsewhere() {
 }
 
 #[tokio::test]
+async fn the_page_about_the_live_updates_shows_the_whole_document_and_needs_no_script() {
+    let stack = RestStack::start().await;
+    let answer = stack.get("/docs/live").await;
+    assert_eq!((answer.status, answer.header("location")), (308, "/docs/live/"));
+    let page = stack.get("/docs/live/").await;
+    assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+    let policy = page.header("content-security-policy");
+    assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+    let text = page.text.as_str();
+    assert!(!text.contains("<script") && !text.contains("://"), "{text}");
+    let document = galley_protocol::asyncapi::document();
+    let names =
+        |value: &Value| value.as_object().expect("names").keys().cloned().collect::<Vec<_>>();
+    let parts = [
+        ("channel", names(&document["channels"])),
+        ("message", names(&document["components"]["messages"])),
+        ("schema", names(&document["components"]["schemas"])),
+    ];
+    for (kind, names) in parts {
+        for name in names {
+            assert!(text.contains(&format!("id=\"{kind}-{name}\"")), "{kind} {name}");
+        }
+    }
+    for close in document["channels"]["socket"]["x-close-codes"].as_array().expect("codes") {
+        assert!(text.contains(&format!("<th scope=\"row\">{}</th>", close["code"])), "{close}");
+    }
+    let anchors: Vec<&str> =
+        text.split("href=\"#").skip(1).filter_map(|it| it.split('"').next()).collect();
+    assert!(anchors.len() > 50, "{anchors:?}");
+    for anchor in anchors {
+        assert!(text.contains(&format!("id=\"{anchor}\"")), "{anchor} leads nowhere");
+    }
+    assert!(stack.get("/docs/").await.status == 200 && text.contains("href=\"../\""));
+    let description = stack.get("/openapi.json").await.body()["info"]["description"].to_string();
+    assert!(description.contains("(live/)"), "{description}");
+}
+
+#[tokio::test]
 async fn every_type_of_problem_is_explained() {
     let stack = RestStack::start().await;
     for kind in ProblemType::ALL {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::JSON;
 use super::schemas::Schemas;
 use super::type_names::type_name;
-use crate::audience;
+use crate::audience::{self, Audience};
 use crate::frame::{ClientFrame, ServerFrame, client, server};
 use crate::{Meal, Order};
 
@@ -29,7 +29,11 @@ impl Messages {
                 for object in &mut objects {
                     object["additionalProperties"] = json!(false);
                 }
-                message(schemas, kind, "Command", &description, objects, client::PINNED)
+                let senders = Audience::senders(&kind);
+                let (kind, mut command) =
+                    message(schemas, kind, "Command", &description, objects, client::PINNED);
+                command["x-senders"] = json!(senders);
+                (kind, command)
             });
         let mut commands: Vec<(String, Value)> = commands.collect();
         commands.push((WORDS.to_owned(), plain_words(schemas)));

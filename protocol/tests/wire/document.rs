@@ -139,6 +139,22 @@ fn each_pinned_frame_is_the_example_of_its_message() {
 }
 
 #[test]
+fn each_command_says_who_may_give_it() {
+    let document = asyncapi::document();
+    let mut senders = Map::new();
+    for line in client::PINNED.lines() {
+        let frame: Value = serde_json::from_str(line).expect("JSON");
+        let kind = frame["type"].as_str().expect("a type");
+        let told = &document["components"]["messages"][kind]["x-senders"];
+        assert!(told.as_array().is_some_and(|told| !told.is_empty()), "{kind}: `audience.rs`");
+        senders.insert(kind.to_owned(), told.clone());
+    }
+    assert_eq!(senders["place"], serde_json::json!(["hero"]));
+    assert_eq!(senders["watch"], serde_json::json!(["staff"]));
+    assert_eq!(senders["cancel"], serde_json::json!(["hero", "staff"]));
+}
+
+#[test]
 fn every_close_code_is_told() {
     let document = asyncapi::document();
     let socket = &document["channels"]["socket"];

@@ -35,6 +35,8 @@ const views = {
   conflict: { address: "#/manage?kind=meals&id=3", prepare: conflict, leave: (page) => page.locator(".conflict button").first().click() },
   deleting: { address: "#/manage?id=2", prepare: (page) => page.locator("form .danger").click() },
   console: { address: "#/console?hero=1", prepare: say },
+  "console-form": { address: "#/console?hero=1", prepare: fillIn, leave: (page) => page.locator(".compose > button").click() },
+  "console-offers": { address: "#/console?hero=1", prepare: (page) => page.locator("#command").fill("c") },
   operations: { address: "#/operations" },
   shortcuts: { address: "#/console", prepare: (page) => page.locator("main").press("?") },
 };
@@ -58,7 +60,7 @@ test("full, everything stands where it belongs; and in an outage it still does",
   await galley.kill();
   await page.locator('.connection[data-state="waiting"]').waitFor();
   const order = (page) => page.locator(".meal button").first().click();
-  const { start, detail, conflict, deleting, cancelling, ...others } = views;
+  const { start, detail, conflict, deleting, cancelling, "console-form": form, "console-offers": offers, ...others } = views;
   await lookAt(page, wrong, "outage", { waiting: { prepare: order }, ...others });
   // A page would ask while the gateway starts, and complain of a 503.
   await page.close();
@@ -161,6 +163,15 @@ async function say(page) {
     await page.locator("#command").fill(line);
     await page.locator("#command").press("Enter");
   }
+}
+
+/** Opens a frame and a form with a mistake. */
+async function fillIn(page) {
+  await say(page);
+  await page.locator("[data-direction]").last().click();
+  await page.locator(".compose > button").click();
+  await page.locator(".fields select").first().selectOption("place");
+  await page.locator(".fields .primary").click();
 }
 
 /** Several messages at once, of which the last is long. */

@@ -1,7 +1,7 @@
 // A running `galley` of a test's own: a free port, an empty folder, its own data.
 
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -22,7 +22,11 @@ export async function start(...options) {
     kill: () => running.end("SIGKILL"),
 
     /** Stops it in its tracks: connections stay, and nothing is answered. */
-    freeze: () => running.signal("SIGSTOP"),
+    freeze() {
+      running.signal("SIGSTOP");
+      // The signal takes a moment, in which an answer may still go out.
+      while (!running.isStopped());
+    },
 
     /** Lets it go on where it was stopped. */
     thaw: () => running.signal("SIGCONT"),
@@ -71,6 +75,15 @@ export async function stored(galley) {
   return all;
 }
 
+/** Whether a thread does not run; one that has ended does not. */
+function isStopped(stat) {
+  try {
+    return readFileSync(stat, "utf8").includes(") T ");
+  } catch {
+    return true;
+  }
+}
+
 /** Resolves when it listens. */
 async function run(folder, options) {
   const env = { PATH: process.env.PATH };
@@ -86,6 +99,8 @@ async function run(folder, options) {
     url,
 
     signal: (signal) => child.kill(signal),
+
+    isStopped: () => readdirSync(`/proc/${child.pid}/task`).every((thread) => isStopped(`/proc/${child.pid}/task/${thread}/stat`)),
 
     async end(signal) {
       // One that was frozen would not hear it.

@@ -23,8 +23,8 @@ import { bounded, type CallOptions } from "./waiting.js";
 /** Placements that were kept for longer are dropped: nobody wants yesterday's lunch. */
 const MAX_AGE = 3_600_000;
 
-/** What a page hears when its machine or its network is back. */
-const WAKES = ["online", "pageshow", "visibilitychange"];
+/** The events of a page whose machine wakes up, or whose network changes. */
+const WAKES = ["offline", "online", "pageshow", "visibilitychange"];
 
 /** A connection to Galley that comes back by itself. */
 export class Galley extends Emitter<Events> {
@@ -40,7 +40,11 @@ export class Galley extends Emitter<Events> {
   #pending: readonly Pending[] = [];
   #watch: Watch | undefined;
   /** For pages: a connection may have died on another network, or while the machine slept, without anybody having said so. */
-  readonly #wake = () => globalThis.document?.hidden || this.check();
+  readonly #wake = () => {
+    if (globalThis.document?.hidden) return;
+    this.retryNow();
+    this.check();
+  };
 
   /** Throws when it could not work with these options. */
   constructor(options: Options) {
@@ -147,10 +151,7 @@ export class Galley extends Emitter<Events> {
     this.#connection.retryNow();
   }
 
-  /**
-   * Asks the gateway whether it is there; its silence is known within seconds. In a pause the next attempt comes at once. A page that
-   * comes into sight, or onto another network, does this by itself.
-   */
+  /** Asks the gateway whether it is there. Its silence is known within seconds. A page that wakes up or changes its network asks by itself. */
   check(): void {
     this.#connection.check();
   }

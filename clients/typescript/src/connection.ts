@@ -116,14 +116,12 @@ export class Connection {
     return true;
   }
 
-  /** Asks whether the gateway is there, unless that is being asked: in a pause by the next attempt. */
+  /** Asks whether the gateway is there, unless that is being asked. */
   check(): void {
-    if (this.#state.name === "waiting") this.retryNow();
     if (this.#state.name !== "connected" || this.#asking || this.#socket?.readyState !== OPEN) return;
     this.#calm();
-    this.#asking = true;
     this.#socket.send('{"type":"ping"}');
-    this.#doubt = setTimeout(() => this.#suspect(), DOUBT);
+    this.#await();
   }
 
   /** The welcome has come. */
@@ -219,7 +217,10 @@ export class Connection {
   /** Whatever comes is a sign of life. */
   #hear(data: unknown): void {
     this.#heard = Date.now();
+    // Other frames may have been sent before the question: it stays open until its answer.
+    const isOpenQuestion = this.#asking && !String(data).includes("pong");
     this.#calm();
+    if (isOpenQuestion) this.#await();
     if (this.#state.name === "unresponsive") this.#enter({ name: "connected", since: this.#state.since });
     if (typeof data === "string") this.options.onLine(data);
     if (isOpen(this.#state) && this.options.waiting()) this.#doubt ??= setTimeout(() => this.check(), PATIENCE);
@@ -230,6 +231,12 @@ export class Connection {
     const since = (moment: number) => Math.abs(Date.now() - moment);
     if (since(this.#heard) > SILENCE || since(this.#felt) > 2 * LOOK) this.check();
     this.#felt = Date.now();
+  }
+
+  /** Waits for the answer to the question. */
+  #await(): void {
+    this.#asking = true;
+    this.#doubt = setTimeout(() => this.#suspect(), DOUBT);
   }
 
   #suspect(): void {

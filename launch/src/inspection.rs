@@ -63,6 +63,12 @@ impl InspectionConfig {
 }
 
 impl Inspection {
+    /// Serves on this listener; `None` serves nothing.
+    #[must_use]
+    pub const fn on(listener: Option<Listener>) -> Self {
+        Self(listener)
+    }
+
     /// Runs `work` and serves these routes until it ends.
     pub async fn beside<T>(self, routes: Router, work: impl Future<Output = T>) -> T {
         let Some(listener) = self.0 else { return work.await };

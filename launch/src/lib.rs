@@ -47,7 +47,7 @@ pub use listen::{
     Accepted, BadAddress, ListenAddress, ListenError, Listener, ReachedAt, Transport,
 };
 pub use log::{LogConfig, LogFormat, LogRules};
-pub use parse::{one_line, parse, parse_with_sources, try_parse};
+pub use parse::{one_line, parse, parse_with_sources, try_parse, try_parse_from};
 pub use redis_tls_arguments::RedisTlsArguments;
 pub use renewed_logins::renew_logins;
 pub use run::run;

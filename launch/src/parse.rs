@@ -43,10 +43,18 @@ pub fn parse_with_sources<C: Parser>() -> (C, ArgMatches) {
 /// # Errors
 /// A bad value, or something unknown.
 pub fn try_parse<C: Parser>() -> Result<(C, ArgMatches), Error> {
+    try_parse_from(std::env::args_os().collect())
+}
+
+/// Like [`try_parse`], with these arguments in place of the command line.
+///
+/// # Errors
+/// A bad value, or something unknown.
+pub fn try_parse_from<C: Parser>(arguments: Vec<OsString>) -> Result<(C, ArgMatches), Error> {
     let command = C::command();
     let read = with_secret_files(command.clone()).and_then(|command| {
         let mut heeding = without_empty_variables(command);
-        let matches = heeding.try_get_matches_from_mut(std::env::args_os())?;
+        let matches = heeding.try_get_matches_from_mut(arguments)?;
         let program = C::from_arg_matches(&matches).map_err(|error| error.format(&mut heeding))?;
         Ok((program, matches))
     });

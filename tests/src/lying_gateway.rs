@@ -29,6 +29,8 @@ pub enum Lie {
     Double,
     /// The final update is sent before the second version.
     Swap,
+    /// The order is neither answered nor told of.
+    Silent,
 }
 
 /// A running gateway; stopped when dropped.
@@ -143,13 +145,16 @@ async fn socket(mut stream: TcpStream, key: &[u8], state: &LyingState) {
             let command: Value = serde_json::from_str(&text).expect("galley-load speaks JSON");
             let id = state.id();
             let state_of = |version: usize| json!({"type": "order", "order": order(id, version), "cursor": "r1.1"});
-            says.push(json!({"type": "reply", "id": command["id"], "order": order(id, 1)}));
             let lie = if id % 3 == 0 { state.lie } else { Lie::None };
+            if lie != Lie::Silent {
+                says.push(json!({"type": "reply", "id": command["id"], "order": order(id, 1)}));
+            }
             let versions: &[usize] = match lie {
                 Lie::None => &[1, 2, 3],
                 Lie::Drop => &[1, 2],
                 Lie::Double => &[1, 2, 2, 3],
                 Lie::Swap => &[1, 3, 2],
+                Lie::Silent => &[],
             };
             says.extend(versions.iter().map(|version| state_of(*version)));
         }

@@ -6,23 +6,28 @@
 //! figures; a second one ends the program at once.
 
 use std::io::Write as _;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use galley_launch::{no_tls, tls_client};
 use galley_protocol::harmless::harmless_line;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 
+use crate::agent_link;
 use crate::credentials::Credentials;
 use crate::fleet::Fleet;
+use crate::live_report::LiveReport;
 use crate::load_arguments::LoadArguments;
 use crate::load_failure::LoadFailure;
 use crate::load_settings::{LoadSettings, MEALS};
 use crate::message::{EngineMessage, EngineOrder, MemoryUse, RunDone};
 use crate::push_lag::Buckets;
-use crate::report::{Outcome, Report};
+use crate::report::{Outcome, Report, required};
+use crate::requirement::Requirement;
 use crate::run_progress::RunProgress;
 use crate::system_limits;
-use crate::tested_gateway::TestedGateway;
+use crate::tested_gateway::{ServiceProgram, TestedGateway};
 use crate::timeline::Timeline;
 
 /// Maximum unsettled orders of one engine that are compared with the database; the sockets of the
@@ -30,8 +35,20 @@ use crate::timeline::Timeline;
 const MAX_COMPARED: usize = 20_000;
 
 pub async fn run(arguments: &LoadArguments) -> Result<Report, LoadFailure> {
-    let settings = LoadSettings::of(arguments)?;
+    let live = LiveReport::bind(arguments)?;
+    let publisher = live.publisher();
+    for address in &live.addresses {
+        let _ = writeln!(std::io::stderr(), "{address}");
+    }
+    live.beside(test(arguments, publisher)).await
+}
+
+async fn test(
+    arguments: &LoadArguments,
+    publisher: Option<watch::Sender<Option<Arc<Report>>>>,
+) -> Result<Report, LoadFailure> {
     let credentials = Credentials::of(arguments)?;
+    let settings = LoadSettings::of(arguments, &credentials)?;
     if settings.sockets > 0 && !credentials.has_heroes() {
         return Err(LoadFailure::Usage(
             "the sockets of heroes need tokens of their own: add --jwt-secret-file, or open none \
@@ -49,12 +66,18 @@ pub async fn run(arguments: &LoadArguments) -> Result<Report, LoadFailure> {
     for gateway in &gateways {
         gateway.is_ready().await?;
     }
+    let secret = agent_link::secret(arguments.agent_secret_file.as_deref())?;
     if let Some(warning) = system_limits::tracking(settings.connections()) {
         let _ = writeln!(std::io::stderr(), "warning: {}", harmless_line(&warning));
     }
     let progress = RunProgress::new(settings.sockets + settings.dashboards);
-    progress.step(&format!("making {} heroes and {MEALS} meals", settings.heroes));
-    let heroes = gateways[0].heroes(settings.heroes, arguments.seed).await?;
+    let heroes = match credentials.first_heroes(settings.heroes) {
+        Some(heroes) => heroes,
+        None => {
+            progress.step(&format!("making {} heroes and {MEALS} meals", settings.heroes));
+            gateways[0].heroes(settings.heroes, arguments.seed).await?
+        }
+    };
     let meals = gateways[0].meals(MEALS, arguments.seed).await?;
     let before = push_lags(&gateways).await;
     progress.step(&format!(
@@ -63,9 +86,19 @@ pub async fn run(arguments: &LoadArguments) -> Result<Report, LoadFailure> {
         settings.processes
     ));
     let mut run = Run {
+        arguments,
+        settings: &settings,
+        publisher,
+        service: gateways[0].programs().await,
+        opened: 0,
+        aborted: None,
         started: SystemTime::now(),
         began: Instant::now(),
-        fleet: Fleet::start(&settings.plans(arguments, &heroes, &meals, &credentials))?,
+        fleet: Fleet::start(
+            &settings.plans(arguments, &heroes, &meals, &credentials),
+            &arguments.agents,
+            secret.as_deref(),
+        )?,
         timeline: Timeline::begin(settings.processes),
         load: None,
         interrupted: false,
@@ -73,8 +106,10 @@ pub async fn run(arguments: &LoadArguments) -> Result<Report, LoadFailure> {
         done: Vec::new(),
     };
     let mut stop = Stop::listen()?;
-    run.drive(&settings, arguments.duration, &progress, &mut stop).await?;
-    if !run.interrupted {
+    run.drive(&progress, &mut stop).await?;
+    // Programs that have just started tell of themselves within a second.
+    run.service = gateways[0].programs().await;
+    if !run.interrupted && run.aborted.is_none() {
         progress.step("comparing with the database");
         tokio::select! {
             compared = run.compare(&gateways[0]) => compared?,
@@ -85,7 +120,7 @@ pub async fn run(arguments: &LoadArguments) -> Result<Report, LoadFailure> {
     let readings: Vec<_> =
         before.into_iter().zip(after).filter_map(|(before, after)| before.zip(after)).collect();
     progress.clear();
-    Ok(Report::of(arguments, &settings, run.outcome(&readings, arguments.duration)))
+    Ok(run.report(&readings))
 }
 
 async fn push_lags(gateways: &[TestedGateway]) -> Vec<Option<Buckets>> {
@@ -122,7 +157,15 @@ impl Stop {
     }
 }
 
-struct Run {
+struct Run<'a> {
+    arguments: &'a LoadArguments,
+    settings: &'a LoadSettings,
+    publisher: Option<watch::Sender<Option<Arc<Report>>>>,
+    service: Vec<ServiceProgram>,
+    /// Sockets that were opened before the load.
+    opened: u64,
+    /// The requirement that ended the test early.
+    aborted: Option<String>,
     fleet: Fleet,
     timeline: Timeline,
     started: SystemTime,
@@ -134,16 +177,11 @@ struct Run {
     done: Vec<RunDone>,
 }
 
-impl Run {
+impl Run<'_> {
     /// Processes messages from the first socket until every engine is done.
-    async fn drive(
-        &mut self,
-        settings: &LoadSettings,
-        duration: Duration,
-        progress: &RunProgress,
-        stop: &mut Stop,
-    ) -> Result<(), LoadFailure> {
-        while self.done.len() < settings.processes {
+    async fn drive(&mut self, progress: &RunProgress, stop: &mut Stop) -> Result<(), LoadFailure> {
+        let (processes, duration) = (self.settings.processes, self.arguments.load_time());
+        while self.done.len() < processes {
             let (engine, message) = tokio::select! {
                 message = self.fleet.next() => message?,
                 () = stop.asked() => {
@@ -159,19 +197,26 @@ impl Run {
             match message {
                 EngineMessage::Tick(tick) => {
                     let second = self.timeline.take(engine, &tick);
-                    progress.sockets(self.timeline.open());
-                    if let (Some(second), Some(load)) = (second, self.load) {
-                        progress.load(load.elapsed(), duration, &second, &self.timeline.whole);
+                    let Some(second) = second else { continue };
+                    let open = self.timeline.open();
+                    match self.load.map(|load| load.elapsed()) {
+                        Some(elapsed) if elapsed < duration => {
+                            progress.load(elapsed, duration, open, &second, &self.timeline.whole);
+                        }
+                        Some(_) => progress.waiting(),
+                        None => progress.sockets(open),
                     }
+                    self.publish();
                 }
                 EngineMessage::Ready(memory) => {
                     self.memory.push(memory);
-                    if self.memory.len() == settings.processes {
+                    if self.memory.len() == processes {
                         self.fleet.send(EngineOrder::Begin)?;
                         self.load = Some(Instant::now());
-                        let open = self.timeline.whole.counts.opened;
+                        self.opened = self.timeline.whole.counts.opened;
                         progress.step(&format!(
-                            "{open} sockets are open after {:.1} s",
+                            "{} sockets are open after {:.1} s",
+                            self.opened,
                             self.began.elapsed().as_secs_f64()
                         ));
                     }
@@ -211,17 +256,48 @@ impl Run {
         Ok(())
     }
 
-    fn outcome(self, readings: &[(Buckets, Buckets)], duration: Duration) -> Outcome {
+    /// Publishes the figures so far, and ends the test if they break a requirement.
+    fn publish(&mut self) {
+        let grace = self.arguments.abort_grace;
+        let judges = self.arguments.abort_on_fail
+            && self.aborted.is_none()
+            && self.load.is_some_and(|load| load.elapsed() >= grace);
+        if !judges && self.publisher.is_none() {
+            return;
+        }
+        let report = self.report(&[]);
+        if judges {
+            let broken = |it: &Requirement| it.is_broken(report.figure(it.name()));
+            self.aborted =
+                required(self.arguments).iter().find(|it| broken(it)).map(ToString::to_string);
+            if self.aborted.is_some() {
+                // An engine that has just ended does not read this, and needs no order to stop.
+                let _ = self.fleet.send(EngineOrder::Stop);
+            }
+        }
+        if let Some(publisher) = &self.publisher {
+            publisher.send_replace(Some(Arc::new(report)));
+        }
+    }
+
+    /// Returns the report of the test so far.
+    fn report(&self, readings: &[(Buckets, Buckets)]) -> Report {
+        let duration = self.arguments.load_time();
         let load = self.load.map_or(Duration::ZERO, |load| load.elapsed().min(duration));
-        Outcome {
+        let outcome = Outcome {
             started: self.started,
             ramp: self.load.map_or_else(|| self.began.elapsed(), |load| load - self.began),
             load,
             interrupted: self.interrupted,
-            memory: self.memory,
+            aborted: self.aborted.clone(),
+            opened: if self.load.is_some() { self.opened } else { self.timeline.open() },
+            memory: &self.memory,
             processor_ms: self.done.iter().map(|done| done.processor_ms).sum(),
+            hosts: &self.fleet.hosts,
+            service: &self.service,
             push_lag: Buckets::between(readings),
-            timeline: self.timeline,
-        }
+            timeline: &self.timeline,
+        };
+        Report::of(self.arguments, self.settings, outcome)
     }
 }

@@ -5,14 +5,17 @@
 //! sent. The process ends with the coordinator. An idle socket takes no more memory than its
 //! [`LoadConnection`], and a frame that is not checked is not parsed.
 
+mod asking;
 mod connecting;
 mod connection;
+mod event_reader;
 mod frame_parser;
 mod load_stream;
 mod placements;
 mod received_frame;
 mod receiving;
 mod schedule;
+mod socket_ramp;
 mod tracker;
 mod upgrade;
 mod usage;
@@ -102,6 +105,8 @@ struct Engine {
     /// Open connections of all kinds.
     open: usize,
     given_up: usize,
+    /// True after an order to stop.
+    stopped: bool,
     /// The microsecond of the load at which an order last became known to have ended.
     last_end: u64,
     /// Resident bytes before the first socket.
@@ -114,6 +119,8 @@ enum Timer {
     /// Give back the credit of a refused placer: its index and generation.
     Credit(usize, u32),
     Storm,
+    /// Open and close sockets, as the stages say.
+    Ramp,
     SlowRead,
     Tick,
 }
@@ -142,18 +149,24 @@ impl Engine {
     fn new(plan: Plan, poll: Poll, memory: u64, tls: Option<Arc<ClientConfig>>) -> Self {
         let (heroes, sockets) = (plan.heroes.len(), plan.sockets);
         let of_hero = |hero: usize| sockets / heroes + usize::from(hero < sockets % heroes);
-        let tracker = Tracker::new((0..plan.ordering).map(of_hero), plan.dashboards);
+        let mut tracker = Tracker::new((0..plan.ordering).map(of_hero), plan.dashboards);
+        let wanted = socket_ramp::wanted(&plan, 0);
         let mut connections =
             Vec::with_capacity(sockets + plan.dashboards + plan.rest.unwrap_or(0));
         for index in 0..sockets {
             let (hero, slot) = (index % heroes, index / heroes);
-            let slow_among = |sockets: usize| sockets * plan.slow_permille / 1_000;
-            let reads_slowly = slow_among(slot + 1) > slow_among(slot);
+            let among = |permille: usize, sockets: usize| sockets * permille / 1_000;
+            let is_one = |permille| among(permille, slot + 1) > among(permille, slot);
+            let stream = is_one(plan.stream_permille);
             let number = |number: usize| {
                 u32::try_from(number).expect("a process has less than 2^32 sockets")
             };
+            let slow = !stream && is_one(plan.slow_permille);
             let role =
-                ConnectionRole::Hero { hero: number(hero), slot: number(slot), slow: reads_slowly };
+                ConnectionRole::Hero { hero: number(hero), slot: number(slot), slow, stream };
+            if index >= wanted && tracker.follows(hero) {
+                tracker.leave_out(hero, slot); // until it comes
+            }
             connections.push(LoadConnection::new(role, tracker.follows(hero)));
         }
         for slot in 0..u32::try_from(plan.dashboards).expect("a process has less than 2^32 sockets")
@@ -165,7 +178,7 @@ impl Engine {
         );
         Self {
             random: SmallRng::seed_from_u64(plan.seed.wrapping_add(plan.number.into())),
-            opening: Opening::of(&plan, connections.len()),
+            opening: Opening::of(&plan, connections.len(), wanted),
             placing: Placements::of(&plan),
             poll,
             tls,
@@ -182,6 +195,7 @@ impl Engine {
             open_sockets: 0,
             open: 0,
             given_up: 0,
+            stopped: false,
             last_end: 0,
             memory,
             plan,
@@ -217,6 +231,9 @@ impl Engine {
             self.run_timers();
             self.advance();
         }
+        if !self.stopped {
+            self.placing.finish(&mut self.measures.counts);
+        }
         let done = self.tracker.finish(&mut self.measures.counts);
         self.send_tick();
         send(&EngineMessage::Done(RunDone { processor_ms: usage::processor_ms(), ..done }));
@@ -234,12 +251,16 @@ impl Engine {
             EngineOrder::Begin if self.phase == Phase::Ready => {
                 self.phase = Phase::Load { until: now + self.plan.duration * 1_000 };
                 self.begin_placing(now);
+                self.begin_ramp(now);
                 if let Some(storm) = self.plan.storm {
                     self.timers.push(Reverse((now + storm.period * 1_000, Timer::Storm)));
                 }
             }
             EngineOrder::Begin => {}
-            EngineOrder::Stop => self.phase = Phase::Done,
+            EngineOrder::Stop => {
+                self.stopped = true;
+                self.phase = Phase::Done;
+            }
         }
     }
 
@@ -250,9 +271,11 @@ impl Engine {
         {
             self.timers.pop();
             match timer {
+                Timer::Open(index) if self.is_surplus(index) => {}
                 Timer::Open(index) => self.opening.again(index, self.connections[index].since),
                 Timer::Credit(index, generation) => self.placing.give_back(index, generation),
                 Timer::Storm => self.storm(now),
+                Timer::Ramp => self.follow_profile(now),
                 Timer::SlowRead => {
                     self.read_slowly();
                     self.timers.push(Reverse((now + SLOW_READ, Timer::SlowRead)));
@@ -271,7 +294,7 @@ impl Engine {
     fn advance(&mut self) {
         let now = self.now();
         match self.phase {
-            Phase::Ramp if self.open + self.given_up >= self.connections.len() => {
+            Phase::Ramp if self.open + self.given_up >= self.opening.at_first() => {
                 self.phase = Phase::Ready;
                 self.send_tick();
                 send(&EngineMessage::Ready(MemoryUse {

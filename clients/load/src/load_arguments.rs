@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use galley_launch::{SecretArguments, TokenRules};
+use galley_launch::{ListenAddress, SecretArguments, TokenRules};
 use reqwest::Url;
 
+use crate::action_mix::ActionMix;
+use crate::load_stage::LoadStage;
 use crate::requirement::Requirement;
 
 /// Load test for Galley: very many sockets, orders at a rate that does not wait for the answers,
@@ -21,6 +23,10 @@ pub struct LoadArguments {
     /// The load to make
     #[arg(value_enum, default_value_t = Scenario::Steady)]
     pub scenario: Scenario,
+    /// File of settings in TOML: each key is a flag without its dashes, `scenario` is the load to
+    /// make. Flags and variables win
+    #[arg(long = "scenario", value_name = "FILE")]
+    pub scenario_file: Option<PathBuf>,
 
     /// A gateway; several share the sockets
     #[arg(long, env = "GALLEY_URL", value_name = "URL", value_delimiter = ',', default_value = "http://127.0.0.1:8080", value_parser = parse_url)]
@@ -37,6 +43,10 @@ pub struct LoadArguments {
     pub secret: SecretArguments,
     #[command(flatten)]
     pub token_rules: TokenRules,
+    /// File of heroes that exist, on each line the number of one and its token; the test makes none
+    /// of its own
+    #[arg(long, value_name = "PATH")]
+    pub hero_token_file: Option<PathBuf>,
     /// Sockets of heroes [default: by scenario]
     #[arg(long, value_name = "COUNT")]
     pub sockets: Option<usize>,
@@ -57,6 +67,24 @@ pub struct LoadArguments {
     /// [default: by scenario]
     #[arg(long, value_name = "PER_S|max", value_parser = parse_pace)]
     pub rate: Option<OrderRate>,
+    /// A stage of the load; may be given again. `30s:100` changes the sockets evenly to 100 within
+    /// 30 s, `30s:100:500` the rate to 500 orders a second as well, `30s::500` the rate alone. The
+    /// stages take the place of --duration; they begin at --sockets and --rate [default: at one
+    /// socket for each process, and at rate 0, for those that a stage names]
+    #[arg(long, value_name = "DURATION:SOCKETS[:RATE]", conflicts_with = "duration")]
+    pub stage: Vec<LoadStage>,
+    /// Weights of the requests that are made at --rate, such as
+    /// `place=70,cancel=20,delete=5,read=5`. A request that finds no order to act on places one
+    /// [default: place=1]
+    #[arg(long, value_name = "KIND=WEIGHT,…")]
+    pub mix: Option<ActionMix>,
+    /// Event streams among the sockets of each hero, in per cent; they only listen
+    #[arg(long, value_name = "PERCENT", default_value = "0", value_parser = parse_percent)]
+    pub event_streams: f64,
+    /// Give each order an idempotency key, and repeat a request whose answer was cut off [default:
+    /// in storms]
+    #[arg(long)]
+    pub keys: bool,
     /// Transport used to place orders [default: rest in hot-hero, else socket]
     #[arg(long, value_enum)]
     pub over: Option<Over>,
@@ -103,6 +131,13 @@ pub struct LoadArguments {
     /// of open files wants]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=1_000))]
     pub processes: Option<u16>,
+    /// Addresses of `galley-load agent` on other machines, which then open the sockets, each its
+    /// part
+    #[arg(long, value_name = "ADDRESSES", value_delimiter = ',')]
+    pub agents: Vec<String>,
+    /// File of the secret that the agents ask for
+    #[arg(long, value_name = "PATH")]
+    pub agent_secret_file: Option<PathBuf>,
     /// Local addresses to connect from [default: 127.0.0.1, 127.0.0.2 … when the gateway is on the
     /// loopback]
     #[arg(long, value_name = "ADDRESSES", value_delimiter = ',')]
@@ -112,15 +147,29 @@ pub struct LoadArguments {
     pub seed: u64,
 
     /// Requirement on the result, such as `ack_p99<50ms`, `lost=0` or `orders_per_s>=1000`; may be
-    /// given again. Exit code 3 otherwise. `lost=0` is always required
+    /// given again. Exit code 3 otherwise. `lost=0` and `unanswered=0` are always required
     #[arg(long, value_name = "REQUIREMENT")]
     pub require: Vec<Requirement>,
+    /// End the test, with exit code 3, once a requirement does not hold. Counts and rates that must
+    /// reach a bound are looked at only in the end
+    #[arg(long)]
+    pub abort_on_fail: bool,
+    /// How long the load lasts before --abort-on-fail looks at the requirements
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = galley_launch::parse_duration)]
+    pub abort_grace: Duration,
     /// Print the report as JSON instead of a table
     #[arg(long)]
     pub json: bool,
     /// Write the report as one HTML file, with plots
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
+    /// Address at which a page shows the report while the test runs, such as `5665`, which is
+    /// 127.0.0.1:5665
+    #[arg(long, value_name = "ADDRESS")]
+    pub web: Option<ListenAddress>,
+    /// Address at which Prometheus reads `/metrics` while the test runs
+    #[arg(long, value_name = "ADDRESS")]
+    pub metrics_listen: Option<ListenAddress>,
 }
 
 const EXAMPLES: &str = "\
@@ -133,6 +182,8 @@ Examples:
   galley-load hot-hero --rate 500 --require ack_p99<50ms --require push_p99<100ms
   galley-load firehose --dashboards 50 --html report.html
   galley-load slow-readers --slow 30 --json > report.json
+  galley-load --stage 30s:500:100 --stage 2m:500:400 --stage 30s:0:0 --mix place=8,cancel=1,read=1
+  galley-load --scenario evening.toml --web 5665
   galley-load --url https://galley.example --ca-file ca.pem --jwt-secret-file secret
 
 Exit codes: 0 all is well, 1 the test could not be made, 2 a bad command line, 3 a requirement does not hold, 130 stopped early.";
@@ -174,6 +225,12 @@ pub enum Over {
 }
 
 impl LoadArguments {
+    /// The duration of the load: that of all stages, if there are some.
+    pub fn load_time(&self) -> Duration {
+        let stages: Duration = self.stage.iter().map(|stage| stage.duration).sum();
+        if self.stage.is_empty() { self.duration } else { stages }
+    }
+
     /// The transport used to place orders. Over sockets a gateway takes few commands of one hero.
     pub fn over(&self) -> Over {
         let is_hot = self.scenario == Scenario::HotHero;
@@ -268,6 +325,9 @@ mod tests {
             &["--storm", "101"],
             &["--require", "ack_p99"],
             &["--processes", "0"],
+            &["--stage", "1s"],
+            &["--stage", "1s:5", "--duration", "1s"],
+            &["--mix", "cook=1"],
             &["wild"],
         ] {
             assert!(

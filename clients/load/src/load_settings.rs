@@ -1,14 +1,14 @@
 //! The command line with the defaults of its scenario filled in, split into one plan per engine.
 
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use reqwest::Url;
-use rustls::pki_types::ServerName;
-
 use crate::credentials::Credentials;
+use crate::gateway_addresses;
 use crate::load_arguments::{LoadArguments, OrderRate, Over, Scenario};
 use crate::load_failure::LoadFailure;
+use crate::load_stage::LinearProfile;
+use crate::measures::float;
 use crate::plan::{Every, PlacingPace, Plan, TlsPlan};
 use crate::system_limits;
 
@@ -24,8 +24,10 @@ pub const MEALS: usize = 10;
 /// The load of all engines together.
 #[derive(Clone, Debug)]
 pub struct LoadSettings {
-    /// Sockets of heroes.
+    /// Sockets of heroes, at most at once.
     pub sockets: usize,
+    /// The sockets over time; `None` if all are opened before the load.
+    pub profile: Option<LinearProfile>,
     /// Sockets of staff.
     pub dashboards: usize,
     pub heroes: usize,
@@ -38,8 +40,12 @@ pub struct LoadSettings {
     pub rest: Option<usize>,
     /// Sockets among 1,000 that are cut at the same moment, periodically.
     pub storm: Option<Every<usize>>,
+    /// True if orders have idempotency keys.
+    pub keys: bool,
     /// Slow readers among 1,000 sockets.
     pub slow_permille: usize,
+    /// Event streams among 1,000 sockets.
+    pub stream_permille: usize,
     pub processes: usize,
     /// Local addresses to connect from; the system chooses if there are none.
     pub sources: Vec<IpAddr>,
@@ -50,7 +56,7 @@ pub struct LoadSettings {
 
 impl LoadSettings {
     /// Fills in the defaults and checks that the settings fit together.
-    pub fn of(arguments: &LoadArguments) -> Result<Self, LoadFailure> {
+    pub fn of(arguments: &LoadArguments, credentials: &Credentials) -> Result<Self, LoadFailure> {
         let scenario = arguments.scenario;
         let (sockets, rate) = match scenario {
             Scenario::Idle => (1_000, 0.0),
@@ -62,61 +68,46 @@ impl LoadSettings {
             Scenario::Firehose => (200, 300.0),
         };
         let only = |wanted: Scenario, value: usize| if scenario == wanted { value } else { 0 };
-        let sockets = arguments.sockets.unwrap_or(sockets);
+        let stages = &arguments.stage;
+        let targets = stages.iter().filter_map(|stage| stage.sockets);
+        let sockets = match targets.max() {
+            Some(most) => most.max(arguments.sockets.unwrap_or(1)),
+            None => arguments.sockets.unwrap_or(sockets),
+        };
         let dashboards = arguments.dashboards.unwrap_or(only(Scenario::Firehose, 20));
         let burst = arguments.burst.unwrap_or(only(Scenario::Burst, 1_000));
         let storm = arguments.storm.map_or(only(Scenario::Storm, 1_000), permille);
         let slow_permille = arguments.slow.map_or(only(Scenario::SlowReaders, 200), permille);
-        let rate = arguments.rate.unwrap_or(OrderRate::PerSecond(rate));
-        let places = rate != OrderRate::PerSecond(0.0) || burst > 0;
+        let rate = rate_of(arguments, rate)?;
+        let most = rate.as_ref().map_or(f64::INFINITY, LinearProfile::most);
+        let places = most > 0.0 || burst > 0;
         let rest = (places && arguments.over() == Over::Rest).then_some(arguments.connections);
         let connections = sockets + dashboards + rest.unwrap_or(0);
-        let processes = system_limits::processes(connections, arguments.processes)?;
+        let processes = processes_of(arguments, connections)?;
         let fewest = processes;
         let by_default = if scenario == Scenario::HotHero {
             fewest
         } else {
             let of_sockets = sockets.div_ceil(SOCKETS_OF_A_HERO);
-            of_sockets.max(heroes_for(rate, burst).min(sockets)).max(fewest)
+            of_sockets.max(heroes_for(most, burst).min(sockets)).max(fewest)
         };
+        let by_default = credentials.known_heroes().map_or(by_default, |known| known.min(sockets));
         let heroes = arguments.heroes.unwrap_or(by_default);
         let ordering = if places { arguments.ordering.unwrap_or(heroes) } else { 0 };
-        let usage = |text: String| Err(LoadFailure::Usage(text));
-        if heroes < fewest || heroes > sockets.max(fewest) {
-            return usage(format!(
-                "--heroes must be from {fewest}, one for each process, to {sockets}, one for each socket"
-            ));
-        }
-        if places && !(fewest..=heroes).contains(&ordering) {
-            return usage(format!(
-                "--ordering must be from {fewest}, one for each process, to {heroes}, the heroes there are"
-            ));
-        }
-        if places && rest.is_none() && sockets < processes {
-            return usage(
-                "orders are placed over sockets: give some --sockets, or --over rest".to_owned(),
-            );
-        }
-        if rest.is_some_and(|rest| rest < processes) {
-            return usage(format!(
-                "--connections must be at least {processes}, one for each process"
-            ));
-        }
-        if arguments.url.iter().any(|url| url.path() != arguments.url[0].path()) {
-            return usage("the gateways of --url must all have the same path".to_owned());
-        }
-        if arguments.url.iter().any(|url| url.scheme() != arguments.url[0].scheme()) {
-            return usage("the gateways of --url must all be http:// or all https://".to_owned());
-        }
-        let gateways = arguments.url.iter().map(resolve).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self {
-            sources: system_limits::sources(connections, &gateways, &arguments.source)?,
+        let keys = arguments.keys || storm > 0;
+        let gateways = gateway_addresses::resolve(arguments)?;
+        let each = connections.div_ceil(arguments.agents.len().max(1));
+        let settings = Self {
+            sources: system_limits::sources(each, &gateways, &arguments.source)?,
             gateways,
-            tls: tls(arguments)?,
+            tls: gateway_addresses::tls(arguments)?,
             sockets,
             dashboards,
             heroes,
             ordering,
+            profile: profile_of(arguments, processes),
+            keys,
+            stream_permille: permille(arguments.event_streams),
             pace: places.then(|| pace(arguments, rate, processes)),
             burst: (burst > 0)
                 .then(|| Every { period: millis(arguments.burst_every), what: burst }),
@@ -125,7 +116,48 @@ impl LoadSettings {
                 .then(|| Every { period: millis(arguments.storm_every), what: storm }),
             slow_permille,
             processes,
-        })
+        };
+        settings.check(arguments, credentials)?;
+        Ok(settings)
+    }
+
+    /// Checks that the settings fit together.
+    fn check(
+        &self,
+        arguments: &LoadArguments,
+        credentials: &Credentials,
+    ) -> Result<(), LoadFailure> {
+        let Self { sockets, heroes, ordering, rest, processes: fewest, .. } = self;
+        let places = self.pace.is_some();
+        let usage = |text: String| Err(LoadFailure::Usage(text));
+        if heroes < fewest || heroes > sockets.max(fewest) {
+            return usage(format!(
+                "--heroes must be from {fewest}, one for each process, to {sockets}, one for each socket"
+            ));
+        }
+        if credentials.known_heroes().is_some_and(|known| *heroes > known) {
+            return usage(format!("--hero-token-file has fewer heroes than --heroes {heroes}"));
+        }
+        if places && !(fewest..=heroes).contains(&ordering) {
+            return usage(format!(
+                "--ordering must be from {fewest}, one for each process, to {heroes}, the heroes there are"
+            ));
+        }
+        if places && rest.is_none() && sockets < fewest {
+            return usage(
+                "orders are placed over sockets: give some --sockets, or --over rest".to_owned(),
+            );
+        }
+        if places && rest.is_none() && self.stream_permille == 1_000 {
+            return usage("event streams place no orders: add --over rest".to_owned());
+        }
+        if rest.is_some_and(|rest| rest < *fewest) {
+            return usage(format!("--connections must be at least {fewest}, one for each process"));
+        }
+        if arguments.load_time().is_zero() {
+            return usage("the stages must take longer than 0s".to_owned());
+        }
+        Ok(())
     }
 
     pub fn connections(&self) -> usize {
@@ -140,6 +172,7 @@ impl LoadSettings {
         credentials: &Credentials,
     ) -> Vec<Plan> {
         let engines = self.processes;
+        let random = rand::random();
         let count =
             |number: usize| u32::try_from(number).expect("there are at most 1,000 processes");
         let part =
@@ -152,7 +185,7 @@ impl LoadSettings {
             engines: count(engines),
             seed: arguments.seed,
             gateways: self.gateways.clone(),
-            hosts: arguments.url.iter().map(host).collect(),
+            hosts: arguments.url.iter().map(gateway_addresses::host).collect(),
             path: arguments.url[0].path().trim_end_matches('/').to_owned(),
             tls: self.tls.clone(),
             sources: self.sources.clone(),
@@ -162,14 +195,20 @@ impl LoadSettings {
             meals: meals.to_vec(),
             sockets: (number..self.heroes).step_by(engines).map(of_hero).sum(),
             dashboards: part(self.dashboards, number),
+            profile: self.profile.clone(),
+            all_heroes: self.heroes,
+            mix: arguments.mix,
+            keys: self.keys,
+            run: random,
+            stream_permille: self.stream_permille,
             slow_permille: self.slow_permille,
             slow_rate: arguments.slow_rate,
             ramp: arguments.ramp,
-            pace: self.pace,
+            pace: self.pace.clone(),
             burst: self.burst,
             rest: self.rest.map(|rest| part(rest, number)),
             storm: self.storm,
-            duration: millis(arguments.duration),
+            duration: millis(arguments.load_time()),
             settle: millis(arguments.settle),
             delay: arguments
                 .delay
@@ -180,56 +219,65 @@ impl LoadSettings {
     }
 }
 
-/// Returns the number of heroes that may place so many orders.
+/// Returns the number of heroes that may place so many orders a second.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a positive rate")]
-fn heroes_for(rate: OrderRate, burst: usize) -> usize {
-    let steady = match rate {
-        OrderRate::PerSecond(rate) => (rate / ORDERS_OF_A_HERO).ceil() as usize,
-        OrderRate::Max => 1,
-    };
+fn heroes_for(rate: f64, burst: usize) -> usize {
+    let steady = if rate.is_finite() { (rate / ORDERS_OF_A_HERO).ceil() as usize } else { 1 };
     steady.max(burst.div_ceil(BURST_OF_A_HERO))
 }
 
-/// Returns TLS of the gateways; `None` if they are at `http://`.
-fn tls(arguments: &LoadArguments) -> Result<Option<TlsPlan>, LoadFailure> {
-    if arguments.url[0].scheme() == "http" {
-        return Ok(None);
-    }
-    let name = |url: &Url| {
-        let name = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-        match ServerName::try_from(name.clone()) {
-            Ok(_) => Ok(name),
-            Err(_) => Err(LoadFailure::Usage(format!("no certificate can be for `{name}`"))),
+/// Returns the rate over time; `None` without a limit.
+fn rate_of(
+    arguments: &LoadArguments,
+    by_default: f64,
+) -> Result<Option<LinearProfile>, LoadFailure> {
+    let by_stages = arguments.stage.iter().any(|stage| stage.rate.is_some());
+    let by_default = OrderRate::PerSecond(if by_stages { 0.0 } else { by_default });
+    match arguments.rate.unwrap_or(by_default) {
+        OrderRate::Max if by_stages => Err(LoadFailure::Usage(
+            "a stage changes a rate, and --rate max has none: leave out one".to_owned(),
+        )),
+        OrderRate::Max => Ok(None),
+        OrderRate::PerSecond(start) => {
+            let ends = arguments.stage.iter().map(|stage| (stage.duration, stage.rate));
+            Ok(Some(LinearProfile::through(start, ends)))
         }
-    };
-    let ca_file = arguments.ca_file.clone().filter(|path| !path.as_os_str().is_empty());
-    let names = arguments.url.iter().map(name).collect::<Result<_, _>>()?;
-    Ok(Some(TlsPlan { names, ca_file }))
+    }
 }
 
-fn pace(arguments: &LoadArguments, rate: OrderRate, processes: usize) -> PlacingPace {
+/// Returns the sockets over time; `None` if no stage names them.
+fn profile_of(arguments: &LoadArguments, processes: usize) -> Option<LinearProfile> {
+    let stages = &arguments.stage;
+    let ends = stages.iter().map(|stage| (stage.duration, stage.sockets.map(float_of)));
+    let start = float_of(arguments.sockets.unwrap_or(processes));
+    let names_them = stages.iter().any(|stage| stage.sockets.is_some());
+    names_them.then(|| LinearProfile::through(start, ends))
+}
+
+/// Returns the number of engines, here or at the agents.
+fn processes_of(arguments: &LoadArguments, connections: usize) -> Result<usize, LoadFailure> {
+    let agents = arguments.agents.len();
+    match arguments.processes.map(usize::from) {
+        wanted if agents == 0 => system_limits::processes(connections, wanted),
+        Some(wanted) if wanted < agents => Err(LoadFailure::Usage(format!(
+            "--processes must be at least {agents}, one for each agent"
+        ))),
+        wanted => Ok(wanted.unwrap_or(agents)),
+    }
+}
+
+fn pace(arguments: &LoadArguments, rate: Option<LinearProfile>, processes: usize) -> PlacingPace {
     match rate {
-        OrderRate::PerSecond(rate) => PlacingPace::Open { rate },
-        OrderRate::Max => PlacingPace::Closed {
+        Some(rate) => PlacingPace::Open { rate },
+        None => PlacingPace::Closed {
             placers: arguments.placers.div_ceil(processes),
             in_flight: usize::from(arguments.in_flight),
         },
     }
 }
 
-/// Resolves the host of a gateway's URL to its first address.
-fn resolve(url: &Url) -> Result<SocketAddr, LoadFailure> {
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    let port = url.port_or_known_default().unwrap_or(80);
-    let mut found = (host, port)
-        .to_socket_addrs()
-        .map_err(|error| LoadFailure::failed(&format!("{host} is not known"), &error))?;
-    found.next().ok_or_else(|| LoadFailure::Failed(format!("{host} has no address")))
-}
-
-fn host(url: &Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+fn float_of(count: usize) -> f64 {
+    float(count as u64)
 }
 
 fn millis(duration: Duration) -> u64 {
@@ -253,7 +301,9 @@ mod tests {
         let words = format!("galley-load {words}");
         let arguments = LoadArguments::try_parse_from(words.split_whitespace())
             .map_err(|error| error.to_string())?;
-        let settings = LoadSettings::of(&arguments).map_err(|error| error.to_string())?;
+        let credentials = Credentials::of(&arguments).expect("no credentials");
+        let settings = LoadSettings::of(&arguments, &credentials);
+        let settings = settings.map_err(|error| error.to_string())?;
         Ok((arguments, settings))
     }
 
@@ -311,6 +361,10 @@ mod tests {
             ("--sockets 0", "--over rest"),
             ("--over rest --connections 0", "--connections"),
             ("--processes 4 --heroes 3", "one for each process"),
+            ("--stage 1s:5:5 --rate max", "--rate max"),
+            ("--agents a:1,b:1 --processes 1", "one for each agent"),
+            ("--stage 0s:5", "longer than 0s"),
+            ("--event-streams 100", "--over rest"),
             ("--url http://127.0.0.1:1,https://127.0.0.1:2", "all https://"),
             ("--url http://127.0.0.1:1,http://127.0.0.1:2/galley", "the same path"),
         ] {

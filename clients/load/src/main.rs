@@ -4,42 +4,64 @@
 //! One process coordinates the test. The sockets are held by engines: child processes of the same
 //! program.
 
+mod action_mix;
+mod agent_link;
 mod coordinator;
 mod credentials;
 mod engine;
 mod fleet;
+mod gateway_addresses;
+mod live_report;
+mod load_agent;
 mod load_arguments;
 mod load_failure;
+mod load_host;
 mod load_settings;
+mod load_stage;
 mod measures;
 mod message;
 mod plan;
 mod push_lag;
 mod report;
+mod report_comparison;
 mod requirement;
 mod run_progress;
+mod scenario_file;
 mod system_limits;
 mod tested_gateway;
 mod timeline;
 
-use std::io::{Write as _, stdout};
+use std::io::{Write as _, stderr, stdout};
 use std::process::ExitCode;
 
+use fleet::ENGINE;
 use galley_protocol::harmless::harmless_json;
 use load_arguments::LoadArguments;
 use load_failure::LoadFailure;
 use report::{Report, html, table};
 
-/// First argument of a child process that runs as an engine.
-const ENGINE: &str = "engine";
-
 fn main() -> ExitCode {
     galley_launch::install_tls_provider();
-    if std::env::args().nth(1).as_deref() == Some(ENGINE) {
-        return LoadFailure::report(engine::run());
-    }
-    let arguments: LoadArguments = galley_launch::parse();
-    LoadFailure::report(coordinate(&arguments))
+    let word = std::env::args().nth(1);
+    let result = match word.as_deref() {
+        Some(ENGINE) => engine::run(),
+        Some("agent") => load_agent::run(&subcommand()),
+        Some("compare") => report_comparison::run(&subcommand()),
+        Some(_) | None => scenario_file::complete(galley_launch::parse_with_sources())
+            .and_then(|arguments| coordinate(&arguments)),
+    };
+    LoadFailure::report(result)
+}
+
+/// Reads the command line behind the name of a command.
+fn subcommand<C: clap::Parser>() -> C {
+    C::try_parse_from(std::env::args_os().skip(1)).unwrap_or_else(|error| {
+        if !error.use_stderr() {
+            error.exit();
+        }
+        let _ = writeln!(stderr(), "{}", galley_launch::one_line::<C>(&error));
+        std::process::exit(2)
+    })
 }
 
 fn coordinate(arguments: &LoadArguments) -> Result<(), LoadFailure> {
@@ -66,9 +88,11 @@ fn verdict(report: &Report) -> Result<(), LoadFailure> {
     if report.interrupted {
         return Err(LoadFailure::Interrupted);
     }
-    if unmet.is_empty() {
-        Ok(())
-    } else {
-        Err(LoadFailure::Unmet(format!("not met: {}", unmet.join(", "))))
+    match &report.aborted {
+        Some(requirement) => {
+            Err(LoadFailure::Unmet(format!("stopped early: not met: {requirement}")))
+        }
+        None if unmet.is_empty() => Ok(()),
+        None => Err(LoadFailure::Unmet(format!("not met: {}", unmet.join(", ")))),
     }
 }

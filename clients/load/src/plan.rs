@@ -5,12 +5,17 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::action_mix::ActionMix;
+use crate::load_stage::LinearProfile;
+
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Plan {
     /// The number of the engine; the first is 0.
     pub number: u32,
     pub engines: u32,
     pub seed: u64,
+    /// A random number, which makes the idempotency keys of a test its own.
+    pub run: u64,
     pub gateways: Vec<SocketAddr>,
     /// The `Host` header for each gateway, in the same order.
     pub hosts: Vec<String>,
@@ -24,13 +29,19 @@ pub struct Plan {
     pub sources: Vec<IpAddr>,
     /// The heroes whose sockets this engine holds; no other engine has them.
     pub heroes: Vec<i64>,
+    /// The number of heroes of all engines.
+    pub all_heroes: usize,
     /// The number of these heroes that order: the first ones of the list.
     pub ordering: usize,
     pub meals: Vec<i64>,
     /// Sockets of heroes, dealt to the heroes in turn.
     pub sockets: usize,
+    /// The sockets of all engines over time; `None` if all are opened before the load.
+    pub profile: Option<LinearProfile>,
     /// Sockets of staff that watch the whole feed.
     pub dashboards: usize,
+    /// Event streams among 1,000 sockets.
+    pub stream_permille: usize,
     /// Slow readers among 1,000 sockets.
     pub slow_permille: usize,
     /// Bytes per second that a slow socket reads.
@@ -39,6 +50,10 @@ pub struct Plan {
     pub ramp: Option<f64>,
     /// The pace of orders; `None` if no orders are placed.
     pub pace: Option<PlacingPace>,
+    /// The kinds of requests; `None` if all of them place orders.
+    pub mix: Option<ActionMix>,
+    /// True if orders have idempotency keys, so that a request without answer can be repeated.
+    pub keys: bool,
     /// Orders of all engines together that are due at the same moment, periodically.
     pub burst: Option<Every<usize>>,
     /// Connections that place orders over REST; `None` if the sockets place them.
@@ -77,12 +92,12 @@ impl std::fmt::Debug for LoadTokens {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum PlacingPace {
     /// Orders at a rate, each due at its moment whatever became of earlier ones: an open model.
     Open {
         /// Orders per second of all engines together.
-        rate: f64,
+        rate: LinearProfile,
     },
     /// A new order as soon as an earlier one is answered: a closed model.
     Closed {

@@ -2,7 +2,11 @@
 
 pub mod chart;
 pub mod html;
+pub mod prometheus;
+mod settings_table;
 pub mod table;
+
+pub use settings_table::settings_in_words;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,12 +16,15 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::load_arguments::{LoadArguments, Over};
+use crate::load_host::LoadHost;
 use crate::load_settings::LoadSettings;
+use crate::load_stage::LoadStage;
 use crate::measures::{Counts, Latency, QUANTILES, RATES, float, millis, millis_at};
 use crate::message::MemoryUse;
 use crate::plan::PlacingPace;
 use crate::push_lag::PushLag;
 use crate::requirement::Requirement;
+use crate::tested_gateway::ServiceProgram;
 use crate::timeline::{Moment, Timeline};
 
 /// Version of the JSON format. Additions do not change it.
@@ -25,19 +32,28 @@ const SCHEMA: u32 = 1;
 /// Maximum points of the percentile curve; each halves the distance to 100 %.
 const CURVE: i32 = 24;
 
+/// The state of a test, during it or in the end.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct Outcome<'a> {
     pub started: SystemTime,
     /// Time from the start until every socket was open or given up.
     pub ramp: Duration,
     pub load: Duration,
     pub interrupted: bool,
+    /// The requirement that ended the test early.
+    pub aborted: Option<String>,
+    /// Sockets that were opened before the load.
+    pub opened: u64,
     /// Memory of each engine.
-    pub memory: Vec<MemoryUse>,
+    pub memory: &'a [MemoryUse],
     pub processor_ms: u64,
+    /// The machines that make the load.
+    pub hosts: &'a [LoadHost],
+    /// The programs of the tested service.
+    pub service: &'a [ServiceProgram],
     /// The push lags measured by the gateways; `None` if they do not publish them.
     pub push_lag: Option<PushLag>,
-    pub timeline: Timeline,
+    pub timeline: &'a Timeline,
 }
 
 #[derive(Debug, Serialize)]
@@ -47,6 +63,8 @@ pub struct Report {
     pub started: Option<Timestamp>,
     /// True if a signal stopped the test; then nothing was compared with the database.
     pub interrupted: bool,
+    /// The requirement that ended the test early; then nothing was compared either.
+    pub aborted: Option<String>,
     pub settings: Value,
     /// `open`: latencies begin when an order was due, so that they include the time in which the
     /// gateway answered nothing. `closed`: each order waits for an earlier answer, so that the
@@ -65,6 +83,8 @@ pub struct Report {
     pub errors: Vec<ErrorCount>,
     /// Lags from commit to write, measured by the gateways; absent if they do not publish them.
     pub push_lag: Option<PushLag>,
+    /// The programs of the tested service; empty if a gateway does not tell.
+    pub service: Vec<ServiceProgram>,
     pub client: ClientReport,
     pub moments: Vec<Moment>,
     pub requirements: Vec<RequirementResult>,
@@ -83,6 +103,8 @@ pub struct ClientReport {
     /// is not included.
     pub bytes_per_socket: Option<f64>,
     pub processor_s: f64,
+    /// The machines that made the load.
+    pub hosts: Vec<LoadHost>,
 }
 
 #[derive(Debug, Serialize)]
@@ -95,7 +117,7 @@ pub struct RequirementResult {
 }
 
 impl Report {
-    pub fn of(arguments: &LoadArguments, settings: &LoadSettings, outcome: Outcome) -> Self {
+    pub fn of(arguments: &LoadArguments, settings: &LoadSettings, outcome: Outcome<'_>) -> Self {
         let Outcome { timeline, memory, .. } = outcome;
         let whole = &timeline.whole;
         let counts = whole.counts;
@@ -109,7 +131,7 @@ impl Report {
             a_second(counts.ended, until_last_end),
             // Without the welcome of each socket.
             a_second(counts.frames.saturating_sub(counts.opened), until_last_end),
-            a_second(counts.opened.min(timeline.most_open), outcome.ramp),
+            a_second(outcome.opened, outcome.ramp),
         ];
         let latencies = Latency::ALL.iter().filter_map(|latency| {
             let histogram = whole.latency(*latency)?;
@@ -120,6 +142,7 @@ impl Report {
             version: env!("CARGO_PKG_VERSION"),
             started: timestamp(outcome.started),
             interrupted: outcome.interrupted,
+            aborted: outcome.aborted,
             settings: asked_for(arguments, settings),
             model: model(settings),
             ramp_s: rounded(outcome.ramp.as_secs_f64()),
@@ -138,12 +161,14 @@ impl Report {
                 .map(|(what, count)| ErrorCount { what: (*what).to_owned(), count: *count })
                 .collect(),
             push_lag: outcome.push_lag,
+            service: outcome.service.to_vec(),
             client: ClientReport {
                 processes: settings.processes,
-                bytes_per_socket: bytes_per_socket(&memory, settings.connections()),
+                bytes_per_socket: bytes_per_socket(memory, settings.connections()),
                 processor_s: float(outcome.processor_ms) / 1e3,
+                hosts: outcome.hosts.to_vec(),
             },
-            moments: timeline.moments,
+            moments: timeline.moments.clone(),
             requirements: Vec::new(),
         };
         report.judge(arguments);
@@ -167,11 +192,17 @@ impl Report {
         unmet.map(|judged| judged.requirement.as_str()).collect()
     }
 
+    /// Returns why the test was stopped before its end.
+    pub fn stopped_early(&self) -> Option<String> {
+        const COMPARED: &str = "nothing was compared with the database";
+        match &self.aborted {
+            Some(requirement) => Some(format!("stopped early by {requirement}: {COMPARED}")),
+            None => self.interrupted.then(|| format!("stopped early: {COMPARED}")),
+        }
+    }
+
     fn judge(&mut self, arguments: &LoadArguments) {
-        let always: Requirement = "lost=0".parse().expect("it is a requirement");
-        let mut all = vec![&always];
-        all.extend(arguments.require.iter().filter(|requirement| **requirement != always));
-        let judged = all.into_iter().map(|requirement| {
+        let judged = required(arguments).into_iter().map(|requirement| {
             let value = self.figure(requirement.name());
             RequirementResult {
                 requirement: requirement.to_string(),
@@ -181,6 +212,14 @@ impl Report {
         });
         self.requirements = judged.collect();
     }
+}
+
+/// Returns everything that is required: first what always is.
+pub fn required(arguments: &LoadArguments) -> Vec<Requirement> {
+    let always = ["lost=0", "unanswered=0"];
+    let always = always.map(|text| text.parse::<Requirement>().expect("it is a requirement"));
+    let others = arguments.require.iter().filter(|requirement| !always.contains(requirement));
+    always.iter().chain(others).cloned().collect()
 }
 
 fn describe(histogram: &Histogram<u64>) -> Value {
@@ -202,8 +241,8 @@ fn describe(histogram: &Histogram<u64>) -> Value {
 }
 
 fn asked_for(arguments: &LoadArguments, settings: &LoadSettings) -> Value {
-    let rate = match settings.pace {
-        Some(PlacingPace::Open { rate }) => Some(Value::from(rate)),
+    let rate = match &settings.pace {
+        Some(PlacingPace::Open { rate }) => Some(Value::from(rate.most())),
         Some(PlacingPace::Closed { .. }) => Some("max".into()),
         None => None,
     };
@@ -215,20 +254,36 @@ fn asked_for(arguments: &LoadArguments, settings: &LoadSettings) -> Value {
         "heroes": settings.heroes,
         "ordering": settings.ordering,
         "rate": rate,
+        "mix": arguments.mix.map(|mix| mix.to_string()),
+        "stages": stages(arguments),
+        "keys": settings.keys,
+        "agents": (!arguments.agents.is_empty()).then_some(&arguments.agents),
+        "event_stream_permille": some(settings.stream_permille),
         "burst": settings.burst.map(|burst| json!({"orders": burst.what, "every_ms": burst.period})),
         "storm": settings.storm.map(|storm| json!({"permille": storm.what, "every_ms": storm.period})),
-        "slow_permille": settings.slow_permille,
+        "slow_permille": some(settings.slow_permille),
         "over": if arguments.over() == Over::Rest { "rest" } else { "socket" },
         "connections": settings.rest,
         "processes": settings.processes,
-        "duration_s": arguments.duration.as_secs_f64(),
+        "duration_s": arguments.load_time().as_secs_f64(),
         "delay_ms": arguments.delay.map(|delay| delay.as_secs_f64() * 1e3),
         "seed": arguments.seed,
     })
 }
 
+/// A number that is not 0.
+fn some(number: usize) -> Option<usize> {
+    Some(number).filter(|number| *number > 0)
+}
+
+fn stages(arguments: &LoadArguments) -> Option<Value> {
+    let stage = |stage: &LoadStage| json!({"duration_s": stage.duration.as_secs_f64(), "sockets": stage.sockets, "rate": stage.rate});
+    let stages: Vec<_> = arguments.stage.iter().map(stage).collect();
+    (!stages.is_empty()).then(|| stages.into())
+}
+
 fn model(settings: &LoadSettings) -> &'static str {
-    match settings.pace {
+    match &settings.pace {
         Some(PlacingPace::Open { .. }) => "open",
         Some(PlacingPace::Closed { .. }) => "closed",
         None => "none",

@@ -52,6 +52,18 @@ impl Requirement {
     }
 }
 
+impl Requirement {
+    /// Returns true if the value cannot come to meet the requirement again: an upper bound is
+    /// passed.
+    pub fn is_broken(&self, value: Option<f64>) -> bool {
+        value.is_some_and(|value| match self.comparison {
+            Comparison::Below => value >= self.bound,
+            Comparison::AtMost | Comparison::Equal => value > self.bound,
+            Comparison::Above | Comparison::AtLeast => false,
+        })
+    }
+}
+
 impl fmt::Display for Requirement {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.text)
@@ -125,6 +137,7 @@ mod tests {
                 text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
             assert_eq!(requirement.holds(Some(value)), holds, "{text}");
             assert!(!requirement.holds(None), "{text}: what was never measured");
+            assert_eq!(requirement.is_broken(Some(value)), !holds && !text.contains('>'), "{text}");
             assert_eq!(requirement.to_string(), text);
         }
     }

@@ -17,12 +17,12 @@ const FROM_ONE_ADDRESS: usize = 5_000;
 const PORTS: usize = 28_000;
 
 /// Returns the number of processes that share these connections.
-pub fn processes(connections: usize, wanted: Option<u16>) -> Result<usize, LoadFailure> {
+pub fn processes(connections: usize, wanted: Option<usize>) -> Result<usize, LoadFailure> {
     let files = rlimit::increase_nofile_limit(u64::MAX)
         .map_err(|error| LoadFailure::failed("cannot read the limit of open files", &error))?;
     let each = usize::try_from(files.saturating_sub(OTHER_FILES)).unwrap_or(usize::MAX).max(1);
     let least = connections.div_ceil(each).max(1);
-    match wanted.map(usize::from) {
+    match wanted {
         Some(wanted) if wanted < least => Err(LoadFailure::Failed(format!(
             "{connections} connections need {least} processes, for a process may open {files} files: give --processes {least} or \
              more, or raise the limit (`ulimit -n`; LimitNOFILE= of a systemd unit; nofile in /etc/security/limits.conf)"

@@ -1,10 +1,12 @@
 //! The REST calls of the coordinator: they prepare a test and read the final states.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use reqwest::{Client, Method, Url};
 use rustls::ClientConfig;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::load_failure::LoadFailure;
@@ -14,6 +16,15 @@ use crate::push_lag::Buckets;
 const AT_ONCE: usize = 32;
 /// Timeout of one request.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Programs of the tested service that have one version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ServiceProgram {
+    /// `gateway` or `worker`.
+    pub program: String,
+    pub version: String,
+    pub count: usize,
+}
 
 #[derive(Clone)]
 pub struct TestedGateway {
@@ -83,6 +94,27 @@ impl TestedGateway {
             }
         });
         reads.buffered(AT_ONCE).try_collect().await
+    }
+
+    /// Lists the programs of the service by version; empty if the gateway does not tell.
+    pub async fn programs(&self) -> Vec<ServiceProgram> {
+        let Ok((200, body)) = self.ask(Method::GET, "/operations", None).await else {
+            return Vec::new();
+        };
+        let report: Value = serde_json::from_str(&body).unwrap_or_default();
+        let mut counts = BTreeMap::<_, usize>::new();
+        for process in report["processes"].as_array().into_iter().flatten() {
+            let version = process["report"]["version"].as_str().unwrap_or("unknown").to_owned();
+            for program in ["gateway", "worker"] {
+                if process["report"].get(program).is_some_and(|report| !report.is_null()) {
+                    *counts.entry((program.to_owned(), version.clone())).or_default() += 1;
+                }
+            }
+        }
+        let programs = counts.into_iter();
+        programs
+            .map(|((program, version), count)| ServiceProgram { program, version, count })
+            .collect()
     }
 
     /// Reads the push lags that the gateway has measured; `None` if it does not publish them.

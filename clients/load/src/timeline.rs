@@ -36,11 +36,34 @@ pub struct Moment {
     pub acked: u64,
     pub ended: u64,
     pub frames: u64,
+    /// Sockets that this program cut.
+    pub dropped: u64,
     pub errors: u64,
     pub ack_p50_ms: Option<f64>,
     pub ack_p99_ms: Option<f64>,
     /// 99th percentile of the time from a change to its frame, in milliseconds.
     pub push_p99_ms: Option<f64>,
+}
+
+impl Moment {
+    /// Returns this moment and the one after it as one. A percentile is the higher one of both.
+    pub fn merged_with(self, later: &Self) -> Self {
+        let higher =
+            |one: Option<f64>, other: Option<f64>| one.into_iter().chain(other).reduce(f64::max);
+        Self {
+            second: later.second,
+            open: later.open,
+            placed: self.placed + later.placed,
+            acked: self.acked + later.acked,
+            ended: self.ended + later.ended,
+            frames: self.frames + later.frames,
+            dropped: self.dropped + later.dropped,
+            errors: self.errors + later.errors,
+            ack_p50_ms: higher(self.ack_p50_ms, later.ack_p50_ms),
+            ack_p99_ms: higher(self.ack_p99_ms, later.ack_p99_ms),
+            push_p99_ms: higher(self.push_p99_ms, later.push_p99_ms),
+        }
+    }
 }
 
 impl Timeline {
@@ -92,6 +115,7 @@ impl Timeline {
                 acked: second.counts.acked,
                 ended: second.counts.ended,
                 frames: second.counts.frames,
+                dropped: second.counts.dropped,
                 errors: second.error_count(),
                 ack_p50_ms: at(Latency::Ack, 0.5),
                 ack_p99_ms: at(Latency::Ack, 0.99),

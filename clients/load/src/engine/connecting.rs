@@ -4,6 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, ErrorKind};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +41,11 @@ pub struct Opening {
     /// Index of the next connection that has not fallen due for the first time.
     next: usize,
     total: usize,
+    /// Sockets of heroes that are wanted now, and those that are not closed: the first ones.
+    pub target: usize,
+    pub held_open: usize,
+    /// The sockets that are not opened before the load.
+    held: Range<usize>,
     /// Microseconds from one connection of this engine to the next, and before its first; `None`
     /// opens all as fast as possible.
     ramp: Option<(f64, f64)>,
@@ -52,12 +58,27 @@ pub struct Opening {
 }
 
 impl Opening {
-    pub fn of(plan: &Plan, total: usize) -> Self {
+    pub fn of(plan: &Plan, total: usize, wanted: usize) -> Self {
         let ramp = plan.ramp.map(|rate| {
             (1e6 / rate * f64::from(plan.engines), 1e6 / rate * f64::from(plan.number))
         });
         let most = (MAX_OPENING / plan.engines as usize).max(16);
-        Self { next: 0, total, ramp, queue: VecDeque::new(), in_progress: HashMap::new(), most }
+        Self {
+            next: 0,
+            total,
+            target: wanted,
+            held_open: wanted,
+            held: wanted..plan.sockets,
+            ramp,
+            queue: VecDeque::new(),
+            in_progress: HashMap::new(),
+            most,
+        }
+    }
+
+    /// Returns the number of connections that are opened before the load.
+    pub fn at_first(&self) -> usize {
+        self.total - self.held.len()
     }
 
     /// Queues another attempt for a connection that was due at `since`.
@@ -71,7 +92,7 @@ impl Opening {
 
     /// Returns when the next connection falls due for the first time, if a handshake could start.
     pub fn next_due(&self) -> Option<u64> {
-        (self.next < self.total && self.in_progress.len() < self.most).then(|| self.moment())
+        (self.next < self.at_first() && self.in_progress.len() < self.most).then(|| self.moment())
     }
 
     fn moment(&self) -> u64 {
@@ -79,11 +100,12 @@ impl Opening {
     }
 
     fn fall_due(&mut self, now: u64) {
-        while self.next < self.total
+        while self.next < self.at_first()
             && self.moment() <= now
             && (self.ramp.is_some() || self.queue.len() < self.most)
         {
-            self.queue.push_back((self.next, self.ramp.is_some().then(|| self.moment())));
+            let held = if self.next < self.held.start { 0 } else { self.held.len() };
+            self.queue.push_back((self.next + held, self.ramp.is_some().then(|| self.moment())));
             self.next += 1;
         }
     }
@@ -95,6 +117,9 @@ impl Engine {
         self.opening.fall_due(self.now());
         while self.opening.has_turn() {
             let Some((index, due)) = self.opening.queue.pop_front() else { return };
+            if self.is_surplus(index) {
+                continue;
+            }
             let now = self.now();
             self.connections[index].since = due.unwrap_or(now);
             self.opening.in_progress.insert(index, now);
@@ -137,25 +162,33 @@ impl Engine {
             Err(error) => return self.end(index, &say(&error)),
         }
         let role = self.connections[index].role;
-        let query = match role {
+        let follow = self.connections[index].follow.as_ref();
+        let cursor = follow.map(|follow| &follow.cursor).filter(|cursor| !cursor.is_empty());
+        let cursor =
+            |sign: &str| cursor.map_or_else(String::new, |cursor| format!("{sign}cursor={cursor}"));
+        let place = match role {
             ConnectionRole::Rest => return self.opened(index),
-            ConnectionRole::Staff { .. } => String::new(),
+            ConnectionRole::Staff { .. } => "/ws".to_owned(),
+            ConnectionRole::Hero { hero, stream: true, .. } => {
+                format!("/heroes/{}/events{}", self.plan.heroes[hero as usize], cursor("?"))
+            }
             ConnectionRole::Hero { hero, .. } => {
-                let follow = self.connections[index].follow.as_ref();
-                let cursor =
-                    follow.map(|follow| &follow.cursor).filter(|cursor| !cursor.is_empty());
-                let cursor = cursor.map_or_else(String::new, |cursor| format!("&cursor={cursor}"));
-                format!("?hero_id={}{cursor}", self.plan.heroes[hero as usize])
+                format!("/ws?hero_id={}{}", self.plan.heroes[hero as usize], cursor("&"))
             }
         };
         let token = self.authorization(role);
         let key = upgrade::key(self.random.random());
         let host = &self.plan.hosts[index % self.plan.hosts.len()];
-        let request = format!(
-            "GET {}/ws{query} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n{token}\r\n",
-            self.plan.path
-        );
+        let upgrade = if matches!(role, ConnectionRole::Hero { stream: true, .. }) {
+            String::new()
+        } else {
+            format!(
+                "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                 Sec-WebSocket-Key: {key}\r\n"
+            )
+        };
+        let base = &self.plan.path;
+        let request = format!("GET {base}{place} HTTP/1.1\r\nHost: {host}\r\n{upgrade}{token}\r\n");
         let connection = &mut self.connections[index];
         connection.state = SocketState::Upgrading(Box::new(Upgrading { key, answer: Vec::new() }));
         if let Err(error) = connection.write(request.as_bytes()) {
@@ -181,20 +214,22 @@ impl Engine {
         else {
             return Ok(());
         };
-        if answer.status != 101 {
+        let stream = matches!(connection.role, ConnectionRole::Hero { stream: true, .. });
+        if answer.status != if stream { 200 } else { 101 } {
             return Err(refusal(answer.status, answer.body));
         }
-        if !upgrade::accepts(&upgrading.key, answer.accept) {
+        if !stream && !upgrade::accepts(&upgrading.key, answer.accept) {
             return Err("the gateway accepted another key than was sent".to_owned());
         }
         let rest = upgrading.answer[answer.length..].to_vec();
         let since = connection.since;
         connection.state = SocketState::Upgraded;
+        connection.events = stream.then(Box::default);
         if !self.connections[index].welcomed_before {
             let waited = self.now() - since;
             self.measures.record(Latency::Connect, waited);
         }
-        self.take_frames(index, &rest)
+        if stream { self.take_events(index, &rest) } else { self.take_frames(index, &rest) }
     }
 
     pub(super) fn opened(&mut self, index: usize) {
@@ -220,6 +255,7 @@ impl Engine {
             ConnectionRole::Staff { .. } => self.say(index, br#"{"type":"watch","max_rate":10}"#),
             ConnectionRole::Hero { .. } | ConnectionRole::Rest => {}
         }
+        self.ask_again(index);
         self.give_credits(index);
     }
 
@@ -270,7 +306,7 @@ impl Engine {
         }
         connection.close(SocketState::Closed);
         self.opening.in_progress.remove(&index);
-        self.placing.abandon(index, &mut self.measures.counts);
+        self.placing.abandon(index, self.plan.keys, &mut self.measures.counts);
     }
 
     /// Ends the handshakes that take too long.

@@ -10,6 +10,7 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::event_reader::EventReader;
 use super::frame_parser::FrameParser;
 use super::load_stream::LoadStream;
 
@@ -33,6 +34,8 @@ pub struct LoadConnection {
     pub welcomed_before: bool,
     /// The resume state of a socket whose frames are checked; `None` for other connections.
     pub follow: Option<Box<Follow>>,
+    /// The reader of an event stream; `None` for other connections.
+    pub events: Option<Box<EventReader>>,
     stream: Option<LoadStream>,
     /// Bytes that the kernel has not taken yet; see [`MAX_OUTPUT`].
     output: Vec<u8>,
@@ -40,8 +43,16 @@ pub struct LoadConnection {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectionRole {
-    Hero { hero: u32, slot: u32, slow: bool },
-    Staff { slot: u32 },
+    /// A socket of a hero, or an event stream.
+    Hero {
+        hero: u32,
+        slot: u32,
+        slow: bool,
+        stream: bool,
+    },
+    Staff {
+        slot: u32,
+    },
     Rest,
 }
 
@@ -82,6 +93,7 @@ impl LoadConnection {
             attempts: 0,
             welcomed_before: false,
             follow: follow.then(Box::default),
+            events: None,
             stream: None,
             output: Vec::new(),
         }
@@ -197,6 +209,15 @@ impl LoadConnection {
         let written = self.write_some(&output)?;
         self.output = output[written..].to_vec();
         Ok(())
+    }
+
+    /// Makes the next connection of this slot a new one, which does not resume.
+    pub fn begin_anew(&mut self) {
+        self.welcomed_before = false;
+        self.attempts = 0;
+        if let Some(follow) = &mut self.follow {
+            follow.cursor.clear();
+        }
     }
 
     /// Ends the connection with a reset.

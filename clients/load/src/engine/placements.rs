@@ -1,13 +1,12 @@
-//! Places orders over sockets or REST, each at its due time or as fast as answers come.
+//! The requests that are due and those without an answer, over sockets or REST.
 //!
-//! A connection that may place holds credits. An order takes one and returns it with its answer. An
-//! order that is due while there is no credit waits, and this wait is part of its latency.
+//! A connection that may place holds credits. A request takes one and returns it with its answer. A
+//! request that is due while there is no credit waits, and this wait is part of its latency.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
 
-use rand::RngExt as _;
-
+use super::asking::{Asked, PendingRequest, RecentOrders, rest_number};
 use super::connecting::refusal;
 use super::connection::{ConnectionRole, SocketState};
 use super::received_frame::{self, ReceivedFrame};
@@ -43,16 +42,14 @@ pub struct Placements {
     waiting: VecDeque<u64>,
     /// The credits: a connection and its generation. The credits of an earlier generation are void.
     credits: VecDeque<(usize, u32)>,
-    in_flight: HashMap<u64, PendingPlacement>,
+    pub in_flight: HashMap<u64, PendingRequest>,
+    /// Requests to repeat, by the connection that lost their answers.
+    pub cut_off: HashMap<usize, Vec<PendingRequest>>,
     next_number: u64,
+    pub next_key: u64,
+    /// The newest orders of each hero that orders; empty if all requests place orders.
+    pub recent: Vec<RecentOrders>,
     heroes: HashMap<i64, usize>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct PendingPlacement {
-    index: usize,
-    hero: usize,
-    due: u64,
 }
 
 impl Placements {
@@ -62,8 +59,8 @@ impl Placements {
             .rest
             .unwrap_or_else(|| plan.sockets * plan.ordering / plan.heroes.len().max(1))
             .max(1);
-        let (closed, placers, credits_of_each) = match plan.pace {
-            Some(PlacingPace::Closed { placers, in_flight }) => (true, placers, in_flight),
+        let (closed, placers, credits_of_each) = match &plan.pace {
+            Some(PlacingPace::Closed { placers, in_flight }) => (true, *placers, *in_flight),
             Some(PlacingPace::Open { .. }) | None => {
                 (false, usize::MAX, (MAX_IN_FLIGHT / open).clamp(2, MOST_OF_ONE))
             }
@@ -79,7 +76,12 @@ impl Placements {
             waiting: VecDeque::new(),
             credits: VecDeque::new(),
             in_flight: HashMap::new(),
+            cut_off: HashMap::new(),
             next_number: 1,
+            next_key: 0,
+            recent: (0..plan.mix.map_or(0, |_| plan.ordering))
+                .map(|_| RecentOrders::default())
+                .collect(),
             heroes: plan
                 .heroes
                 .iter()
@@ -100,11 +102,25 @@ impl Placements {
     }
 
     pub fn all_answered(&self) -> bool {
-        self.in_flight.is_empty()
+        self.in_flight.is_empty() && self.cut_off.is_empty()
     }
 
     pub fn waits_on_rest(&self, index: usize) -> bool {
         self.in_flight.contains_key(&rest_number(index))
+    }
+
+    /// Returns true if a connection waits for an answer.
+    pub fn waits_on(&self, index: usize) -> bool {
+        self.in_flight.values().any(|request| request.index == index)
+            || self.cut_off.contains_key(&index)
+    }
+
+    /// Expects the answer to a command; returns its number.
+    pub fn expect(&mut self, request: PendingRequest) -> u64 {
+        let number = self.next_number;
+        self.next_number += 1;
+        self.in_flight.insert(number, request);
+        number
     }
 
     pub fn give_back(&mut self, index: usize, generation: u32) {
@@ -118,14 +134,25 @@ impl Placements {
         self.waiting = VecDeque::new();
     }
 
-    /// Counts the unanswered orders of a closed connection.
-    pub fn abandon(&mut self, index: usize, counts: &mut Counts) {
+    /// Keeps the unanswered requests of a closed connection if they can be repeated, and counts
+    /// them otherwise.
+    pub fn abandon(&mut self, index: usize, repeats: bool, counts: &mut Counts) {
         if self.in_flight.is_empty() {
             return;
         }
-        let before = self.in_flight.len();
-        self.in_flight.retain(|_, placement| placement.index != index);
-        counts.unanswered += (before - self.in_flight.len()) as u64;
+        let lost = self.in_flight.extract_if(|_, request| request.index == index);
+        let lost: Vec<_> = lost.map(|(_, request)| request).collect();
+        if !repeats {
+            counts.unanswered += lost.len() as u64;
+        } else if !lost.is_empty() {
+            self.cut_off.entry(index).or_default().extend(lost);
+        }
+    }
+
+    /// Counts the requests that have no answer in the end.
+    pub fn finish(&self, counts: &mut Counts) {
+        let cut_off: usize = self.cut_off.values().map(Vec::len).sum();
+        counts.unanswered += (self.in_flight.len() + cut_off) as u64;
     }
 }
 
@@ -155,7 +182,9 @@ impl Engine {
         connection.is_open()
             && match connection.role {
                 ConnectionRole::Rest => true,
-                ConnectionRole::Staff { .. } | ConnectionRole::Hero { slow: true, .. } => false,
+                ConnectionRole::Staff { .. }
+                | ConnectionRole::Hero { slow: true, .. }
+                | ConnectionRole::Hero { stream: true, .. } => false,
                 ConnectionRole::Hero { hero, .. } => {
                     // Position among the sockets of heroes that order: the first `placers` place.
                     let number =
@@ -193,54 +222,28 @@ impl Engine {
                 if self.placing.over_rest { credits.pop_back() } else { credits.pop_front() };
             let Some((index, generation)) = credit else { return };
             let connection = &self.connections[index];
-            if connection.generation == generation && connection.is_open() {
+            if connection.generation == generation
+                && connection.is_open()
+                && !self.is_leaving(index)
+            {
                 let due = self.placing.waiting.pop_front().unwrap_or_else(|| self.now());
-                self.place(index, due);
+                self.make_request(index, due);
             }
-        }
-    }
-
-    fn place(&mut self, index: usize, due: u64) {
-        let meal = self.plan.meals[self.random.random_range(0..self.plan.meals.len())];
-        let late = self.now().saturating_sub(due);
-        self.measures.record(Latency::Late, late);
-        self.measures.counts.placed += 1;
-        if let ConnectionRole::Hero { hero, .. } = self.connections[index].role {
-            let number = self.placing.next_number;
-            self.placing.next_number += 1;
-            self.placing
-                .in_flight
-                .insert(number, PendingPlacement { index, hero: hero as usize, due });
-            return self.say(
-                index,
-                format!(r#"{{"type":"place","id":{number},"meal_id":{meal}}}"#).as_bytes(),
-            );
-        }
-        let hero = self.random.random_range(0..self.plan.ordering);
-        self.placing.in_flight.insert(rest_number(index), PendingPlacement { index, hero, due });
-        let body = format!(r#"{{"hero_id":{},"meal_id":{meal}}}"#, self.plan.heroes[hero]);
-        let host = &self.plan.hosts[index % self.plan.hosts.len()];
-        let request = format!(
-            "POST {}/orders HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n{}\r\n{body}",
-            self.plan.path,
-            body.len(),
-            self.authorization(ConnectionRole::Rest)
-        );
-        if let Err(error) = self.connections[index].write(request.as_bytes()) {
-            self.end(index, &super::connecting::say(&error));
         }
     }
 
     /// Handles a `reply` frame.
     pub(super) fn accepted(&mut self, frame: &ReceivedFrame<'_>) {
-        let Some(placement) =
+        let Some(request) =
             frame.number().and_then(|number| self.placing.in_flight.remove(&number))
         else {
             return;
         };
-        match &frame.order {
-            Some(order) => self.order_accepted(placement, order.id),
-            None => self.order_refused(placement, "a reply without an order", None),
+        match (request.asked, &frame.order) {
+            (Asked::Place { .. }, None) => {
+                self.request_refused(request, "a reply without an order", None);
+            }
+            (_, order) => self.answered(request, order.map(|order| order.id)),
         }
     }
 
@@ -250,7 +253,7 @@ impl Engine {
             frame.problem.as_ref().map_or("an error without a problem", |problem| problem.slug());
         let retry = frame.problem.as_ref().and_then(|problem| problem.retry_after_ms);
         match frame.number().and_then(|number| self.placing.in_flight.remove(&number)) {
-            Some(placement) => self.order_refused(placement, why, retry),
+            Some(request) => self.request_refused(request, why, retry),
             None => self.measures.error(why),
         }
     }
@@ -264,49 +267,82 @@ impl Engine {
             return Ok(());
         };
         self.connections[index].since = self.now();
-        let placement = self
+        let request = self
             .placing
             .in_flight
             .remove(&rest_number(index))
             .ok_or("an answer that nobody asked for")?;
-        match serde_json::from_slice::<received_frame::ReceivedState>(whole.body) {
-            Ok(order) if whole.status == 202 => self.order_accepted(placement, order.id),
-            Ok(_) | Err(_) => {
-                let problem: Option<received_frame::ProblemFrame<'_>> =
-                    serde_json::from_slice(whole.body).ok();
-                let retry = problem.and_then(|problem| problem.retry_after_ms);
-                self.order_refused(placement, &refusal(whole.status, whole.body), retry);
-            }
+        let order = serde_json::from_slice::<received_frame::ReceivedState>(whole.body);
+        let order = order.ok().map(|order| order.id);
+        let is_done = match request.asked {
+            Asked::Place { .. } => whole.status == 202 && order.is_some(),
+            Asked::Cancel(_) | Asked::Delete(_) | Asked::Read(_) => whole.status < 300,
+        };
+        if is_done {
+            self.answered(request, order);
+            return Ok(());
+        }
+        let problem: Option<received_frame::ProblemFrame<'_>> =
+            serde_json::from_slice(whole.body).ok();
+        let retry = problem.as_ref().and_then(|problem| problem.retry_after_ms);
+        if problem.is_some_and(|problem| is_too_late(request.asked, problem.slug())) {
+            self.too_late(request);
+        } else {
+            self.request_refused(request, &refusal(whole.status, whole.body), retry);
         }
         Ok(())
     }
 
-    fn order_accepted(&mut self, placement: PendingPlacement, id: i64) {
-        let PendingPlacement { index, hero, due } = placement;
-        let waited = self.now() - due;
-        self.measures.record(Latency::Ack, waited);
-        self.measures.counts.acked += 1;
-        let end = self.tracker.accept(id, hero, due, &mut self.measures.counts);
-        self.end_seen(end);
-        self.placing.give_back(index, self.connections[index].generation);
+    fn answered(&mut self, request: PendingRequest, order: Option<i64>) {
+        let waited = self.now() - request.due;
+        let counts = &mut self.measures.counts;
+        let latency = match (request.asked, order) {
+            (Asked::Place { .. }, Some(id)) => {
+                counts.acked += 1;
+                let end = self.tracker.accept(id, request.hero, request.due, counts);
+                if let Some(recent) = self.placing.recent.get_mut(request.hero) {
+                    recent.accepted(id);
+                }
+                self.end_seen(end);
+                Latency::Ack
+            }
+            (Asked::Place { .. }, None) => return,
+            (Asked::Cancel(_), _) => {
+                counts.cancelled += 1;
+                Latency::Cancel
+            }
+            (Asked::Delete(_), _) => {
+                counts.deleted += 1;
+                Latency::Delete
+            }
+            (Asked::Read(_), _) => {
+                counts.read += 1;
+                Latency::Read
+            }
+        };
+        self.measures.record(latency, waited);
+        self.placing.give_back(request.index, self.connections[request.index].generation);
     }
 
-    fn order_refused(
-        &mut self,
-        placement: PendingPlacement,
-        why: &str,
-        retry_after_ms: Option<u64>,
-    ) {
+    /// Handles the answer that an order had ended or was deleted before the request about it.
+    fn too_late(&mut self, request: PendingRequest) {
+        self.measures.counts.too_late += 1;
+        self.placing.give_back(request.index, self.connections[request.index].generation);
+    }
+
+    fn request_refused(&mut self, request: PendingRequest, why: &str, retry_after_ms: Option<u64>) {
+        if is_too_late(request.asked, why) {
+            return self.too_late(request);
+        }
         self.measures.counts.refused += 1;
         self.measures.error(why);
         let pause = retry_after_ms.map_or(PAUSE, |millis| millis * 1_000);
-        let credit = Timer::Credit(placement.index, self.connections[placement.index].generation);
+        let credit = Timer::Credit(request.index, self.connections[request.index].generation);
         self.timers.push(Reverse((self.now() + pause, credit)));
     }
 }
 
-/// The key of a REST connection's order in `in_flight`. The highest bit keeps it apart from the
-/// numbers of commands.
-const fn rest_number(index: usize) -> u64 {
-    1 << 63 | index as u64
+fn is_too_late(asked: Asked, problem: &str) -> bool {
+    !matches!(asked, Asked::Place { .. })
+        && ["already-finished", "order-not-found"].contains(&problem)
 }

@@ -2,6 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use galley_protocol::Status;
 use rand::RngExt as _;
 
 use super::connecting::say;
@@ -9,7 +10,7 @@ use super::connection::{ConnectionRole, SocketState};
 use super::frame_parser::{Opcode, put_frame};
 use super::received_frame::{self, FrameKind, ReceivedFrame, ResumeKind, is_welcome};
 use super::tracker::{FirstEnd, Way};
-use super::{BUFFER, Engine};
+use super::{BUFFER, Engine, Phase};
 use crate::measures::Latency;
 
 impl Engine {
@@ -68,6 +69,11 @@ impl Engine {
             SocketState::Open(_) if self.connections[index].role == ConnectionRole::Rest => {
                 self.take_answer(index, bytes)
             }
+            SocketState::Upgraded | SocketState::Open(_)
+                if self.connections[index].events.is_some() =>
+            {
+                self.take_events(index, bytes)
+            }
             SocketState::Upgraded | SocketState::Open(_) => self.take_frames(index, bytes),
             SocketState::Closed | SocketState::Connecting | SocketState::GivenUp => Ok(()),
         }
@@ -91,6 +97,24 @@ impl Engine {
         let connection = &mut self.connections[index];
         if connection.generation == generation {
             connection.parser = parser;
+        }
+        Ok(())
+    }
+
+    pub(super) fn take_events(&mut self, index: usize, bytes: &[u8]) -> Result<(), String> {
+        let Some(mut events) = self.connections[index].events.take() else { return Ok(()) };
+        let generation = self.connections[index].generation;
+        let mut wrong = Ok(());
+        let read = events.read(bytes, |frame| {
+            if wrong.is_ok() {
+                self.measures.counts.frames += 1;
+                wrong = self.hear_text(index, frame);
+            }
+        });
+        wrong.and(read)?;
+        let connection = &mut self.connections[index];
+        if connection.generation == generation {
+            connection.events = Some(events);
         }
         Ok(())
     }
@@ -148,13 +172,20 @@ impl Engine {
 
     fn welcome(&mut self, index: usize, frame: &ReceivedFrame<'_>) {
         let connection = &self.connections[index];
-        // A new socket is not sent orders that ended before it was opened, so that it cannot be
-        // expected to know every order.
-        let late = frame.resume != Some(ResumeKind::Resumed) && !self.tracker.is_empty();
-        if late
-            || connection.welcomed_before && matches!(connection.role, ConnectionRole::Staff { .. })
-        {
-            self.leave_out(index);
+        // A new socket is not sent orders that ended before it was opened. It is expected to know
+        // those that are placed from now on.
+        let during_load = !matches!(self.phase, Phase::Ramp | Phase::Ready);
+        let late = during_load && frame.resume != Some(ResumeKind::Resumed);
+        match connection.role {
+            ConnectionRole::Hero { hero, slot, .. } if late => {
+                if self.tracker.follows(hero as usize) {
+                    self.tracker.check_from(hero as usize, slot as usize, self.now());
+                }
+            }
+            ConnectionRole::Staff { .. } if late || connection.welcomed_before => {
+                self.leave_out(index);
+            }
+            ConnectionRole::Hero { .. } | ConnectionRole::Staff { .. } | ConnectionRole::Rest => {}
         }
         self.opened(index);
         self.see_all(index, &frame.orders);
@@ -189,7 +220,7 @@ impl Engine {
     }
 
     fn update(&mut self, index: usize, frame: &ReceivedFrame<'_>) {
-        let (ConnectionRole::Hero { hero, slot, slow }, Some(state)) =
+        let (ConnectionRole::Hero { hero, slot, slow, .. }, Some(state)) =
             (self.connections[index].role, &frame.order)
         else {
             return;
@@ -219,6 +250,13 @@ impl Engine {
         let Some(FirstEnd { due, at, state }) = end else { return };
         self.measures.counts.ended += 1;
         self.last_end = at.saturating_sub(self.placing.began);
+        let hero = self.placing.hero_with(state.hero_id);
+        if let Some(recent) = hero.and_then(|hero| self.placing.recent.get_mut(hero)) {
+            recent.ended(state.id);
+        }
+        if state.status == Status::Cancelled {
+            return; // whoever cancelled it chose the moment
+        }
         let preparation = self.plan.delay.unwrap_or_else(|| state.preparation());
         let preparation = u64::try_from(preparation).unwrap_or(0) * 1_000;
         self.measures.record(Latency::Final, (at - due).saturating_sub(preparation));

@@ -1,13 +1,26 @@
 //! The due times of orders in an open model. They do not depend on the answers to earlier orders.
 
+use crate::load_stage::LinearProfile;
+use crate::measures::float;
 use crate::plan::{PlacingPace, Plan};
 
 /// The due times, in microseconds since the load began.
 #[derive(Debug)]
 pub struct Schedule {
-    steady: Option<Train>,
+    steady: Option<SteadyOrders>,
     bursts: Option<Train>,
     burst: usize,
+}
+
+/// The orders of one engine at a rate that may change.
+#[derive(Debug)]
+struct SteadyOrders {
+    rate: LinearProfile,
+    /// The number of the next order among those of all engines, and that of the one behind it.
+    number: u64,
+    step: u64,
+    /// The time at which it is due; `None` if it never is.
+    next: Option<u64>,
 }
 
 /// Evenly spaced times, in microseconds.
@@ -22,13 +35,13 @@ impl Schedule {
     /// The share of one engine: the engines place steady orders in turn, and equal parts of each
     /// burst.
     pub fn of(plan: &Plan) -> Self {
-        let (engine, engines) = (f64::from(plan.number), f64::from(plan.engines));
-        let steady = match plan.pace {
-            Some(PlacingPace::Open { rate }) if rate > 0.0 => {
-                let gap = 1e6 / rate;
-                Some(Train { first: gap * engine, gap: gap * engines, passed: 0 })
+        let steady = match &plan.pace {
+            Some(PlacingPace::Open { rate }) => {
+                let (number, step) = (plan.number.into(), plan.engines.into());
+                let next = micros(rate, number);
+                Some(SteadyOrders { rate: rate.clone(), number, step, next })
             }
-            Some(PlacingPace::Open { .. } | PlacingPace::Closed { .. }) | None => None,
+            Some(PlacingPace::Closed { .. }) | None => None,
         };
         let whole = plan.burst.map_or(0, |burst| burst.what);
         let (number, engines) = (plan.number as usize, plan.engines as usize);
@@ -38,7 +51,7 @@ impl Schedule {
 
     /// Calls `place` with the due time of each order that has fallen due by `now`.
     pub fn due(&mut self, now: u64, mut place: impl FnMut(u64)) {
-        while let Some(moment) = self.steady.as_mut().and_then(|train| train.take(now)) {
+        while let Some(moment) = self.steady.as_mut().and_then(|steady| steady.take(now)) {
             place(moment);
         }
         while let Some(moment) = self.bursts.as_mut().and_then(|train| train.take(now)) {
@@ -48,8 +61,24 @@ impl Schedule {
 
     /// Returns the time at which the next order is due.
     pub fn next(&self) -> Option<u64> {
-        self.steady.iter().chain(&self.bursts).map(Train::next).min()
+        let steady = self.steady.iter().filter_map(|steady| steady.next);
+        steady.chain(self.bursts.iter().map(Train::next)).min()
     }
+}
+
+impl SteadyOrders {
+    fn take(&mut self, now: u64) -> Option<u64> {
+        let moment = self.next.filter(|moment| *moment <= now)?;
+        self.number += self.step;
+        self.next = micros(&self.rate, self.number);
+        Some(moment)
+    }
+}
+
+/// Returns the microsecond of the load at which an order is due.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "far below 2^52")]
+fn micros(rate: &LinearProfile, number: u64) -> Option<u64> {
+    rate.reaches(float(number)).map(|seconds| (seconds * 1e6).round() as u64)
 }
 
 impl Train {
@@ -86,6 +115,7 @@ pub fn moment(first: f64, gap: f64, passed: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::Schedule;
+    use crate::load_stage::LinearProfile;
     use crate::plan::{Every, PlacingPace, Plan};
 
     fn moments(
@@ -105,7 +135,12 @@ mod tests {
     fn engines_take_turns_and_keep_the_rate() {
         let mut all: Vec<u64> = (0..3)
             .flat_map(|number| {
-                moments(number, Some(PlacingPace::Open { rate: 1_000.0 }), None, 1_000_000)
+                moments(
+                    number,
+                    Some(PlacingPace::Open { rate: LinearProfile::through(1_000.0, []) }),
+                    None,
+                    1_000_000,
+                )
             })
             .collect();
         all.sort_unstable();

@@ -21,12 +21,15 @@ const SAMPLE: usize = 1_000;
 const ENDED: u8 = 1 << 3;
 const NEWEST: u32 = 4;
 
+/// The moment from which a socket is checked that is left out.
+const NEVER: u64 = u64::MAX;
+
 /// The states of the orders of one engine's heroes, as far as each socket knows them.
 #[derive(Debug)]
 pub struct Tracker {
-    /// For each hero that orders, the sockets that are checked: those of the hero, then those of
-    /// staff.
-    checked: Vec<Vec<bool>>,
+    /// For each hero that orders, its sockets, then those of staff. A socket is checked on the
+    /// orders that were due at this moment or later; [`NEVER`] on none.
+    checked: Vec<Vec<u64>>,
     orders: HashMap<i64, Tracked>,
     /// Orders of this engine whose end has not been seen by every socket.
     pending: HashSet<i64>,
@@ -64,7 +67,7 @@ pub struct FirstEnd {
 
 impl Tracker {
     pub fn new(sockets: impl IntoIterator<Item = usize>, staff: usize) -> Self {
-        let checked = sockets.into_iter().map(|sockets| vec![true; sockets + staff]).collect();
+        let checked = sockets.into_iter().map(|sockets| vec![0; sockets + staff]).collect();
         Self {
             checked,
             orders: HashMap::new(),
@@ -85,7 +88,30 @@ impl Tracker {
 
     /// Excludes a socket that will not have seen everything from the checks.
     pub fn leave_out(&mut self, hero: usize, slot: usize) {
-        self.checked[hero][slot] = false;
+        self.checked[hero][slot] = NEVER;
+    }
+
+    /// Checks a socket on the orders that are due from now on: it came later than the others.
+    pub fn check_from(&mut self, hero: usize, slot: usize, now: u64) {
+        self.checked[hero][slot] = now;
+    }
+
+    /// Returns true if nobody has seen the end of an order of this hero.
+    pub fn has_pending(&self, hero: usize) -> bool {
+        let orders = self.pending.iter().map(|id| &self.orders[id]);
+        orders.filter(|order| order.hero == hero).any(|order| order.end.is_none())
+    }
+
+    /// Forgets an order that is about to be deleted. Returns false, and keeps it, while a socket
+    /// that is checked has not seen its end.
+    pub fn release(&mut self, id: i64, counts: &mut Counts) -> bool {
+        let Some(order) = self.orders.get(&id) else { return false };
+        if order.due.is_none() || order.checked(&self.checked).any(|cell| cell & ENDED == 0) {
+            return false;
+        }
+        self.pending.remove(&id);
+        self.forget(id, counts);
+        true
     }
 
     /// Records that a socket received a state. Returns the end of the order if no socket has seen
@@ -240,9 +266,10 @@ impl Tracker {
 }
 
 impl Tracked {
-    fn checked<'a>(&'a self, checked: &'a [Vec<bool>]) -> impl Iterator<Item = u8> + 'a {
+    fn checked<'a>(&'a self, checked: &'a [Vec<u64>]) -> impl Iterator<Item = u8> + 'a {
+        let due = self.due.unwrap_or(0);
         let cells = self.cells.iter().zip(&checked[self.hero]);
-        cells.filter(|(_, checked)| **checked).map(|(cell, _)| *cell)
+        cells.filter(move |(_, from)| **from <= due).map(|(cell, _)| *cell)
     }
 }
 
@@ -317,6 +344,23 @@ mod tests {
             counts,
             Counts { duplicated: 1, out_of_order: 1, skipped: 4, ..Counts::default() }
         );
+    }
+
+    #[test]
+    fn a_socket_is_checked_on_what_is_ordered_after_it_came() {
+        let (mut tracker, mut counts) = (Tracker::new([2], 0), Counts::default());
+        tracker.accept(7, 0, 100, &mut counts);
+        tracker.check_from(0, 1, 200);
+        tracker.accept(8, 0, 200, &mut counts);
+        for id in [7, 8] {
+            tracker.see(0, 0, &state(id, 3), Way::Merged, 300, &mut counts);
+        }
+        assert!(!tracker.all_seen(), "the second socket has to see the second order");
+        assert!(!tracker.release(8, &mut counts) && tracker.release(7, &mut counts));
+        tracker.see(0, 1, &state(8, 3), Way::Merged, 300, &mut counts);
+        assert!(tracker.all_seen());
+        let done = tracker.finish(&mut counts);
+        assert_eq!((done.settled, done.unsettled, counts.unchecked), (vec![(8, 3)], vec![], 1));
     }
 
     #[test]

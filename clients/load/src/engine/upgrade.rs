@@ -22,7 +22,7 @@ pub struct UpgradeResponse<'a> {
     pub accept: Option<&'a [u8]>,
     /// The body; empty when the status is 101.
     pub body: &'a [u8],
-    /// Bytes of head and body; what follows belongs to the WebSocket.
+    /// Bytes of head and body; what follows belongs to the WebSocket or the event stream.
     pub length: usize,
 }
 
@@ -71,6 +71,12 @@ pub fn answer(bytes: &[u8]) -> Result<Option<UpgradeResponse<'_>>, NoAnswer> {
             .and_then(|length| length.parse().ok())
             .ok_or(NoAnswer)?,
         None if matches!(status, 101 | 204 | 304) => 0,
+        // The body of an event stream goes on for ever.
+        None if field("content-type")
+            .is_some_and(|kind| kind.starts_with(b"text/event-stream")) =>
+        {
+            0
+        }
         None => return Err(NoAnswer),
     };
     if length > MAX_ANSWER {

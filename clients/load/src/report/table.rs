@@ -52,6 +52,12 @@ pub fn render(report: &Report) -> String {
         "this program: {bytes} bytes a socket, {:.2} s of processor time\n",
         report.client.processor_s
     ));
+    for program in &report.service {
+        add(&format!("tested: {} of {} {}\n", program.count, program.program, program.version));
+    }
+    for host in &report.client.hosts {
+        add(&format!("load from {}\n", harmless(&host.to_string())));
+    }
     if !report.errors.is_empty() {
         add("\nERRORS\n");
         report.errors.iter().for_each(|error| {
@@ -65,8 +71,9 @@ pub fn render(report: &Report) -> String {
         let value = judged.value.map_or("never measured".to_owned(), |value| value.to_string());
         writeln!(text, "{verdict} {} ({value})", judged.requirement).expect("memory takes it");
     }
-    if report.interrupted {
-        text.push_str("stopped early: nothing was compared with the database\n");
+    if let Some(why) = report.stopped_early() {
+        text.push_str(&why);
+        text.push('\n');
     }
     text
 }

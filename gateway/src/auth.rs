@@ -5,10 +5,10 @@
 
 mod claim_rules;
 mod claims;
-mod key_reader;
 mod key_set;
 mod key_set_source;
 mod provider_address;
+mod provider_reader;
 mod remembered_token;
 mod revoked_heroes;
 mod ring_verifier;
@@ -22,12 +22,10 @@ mod verifier;
 mod wanted_tokens;
 
 pub use claims::Claims;
-pub use key_reader::{read_keys, read_secrets};
+pub use provider_reader::{read_endpoints, read_keys, read_secrets};
 pub use remembered_token::RememberedToken;
 pub use revoked_heroes::RevokedHeroes;
-pub use sign_in_provider::{
-    ProviderEndpoints, SignInClient, SignInConfig, SignInProvider, read_endpoints,
-};
+pub use sign_in_provider::{ProviderEndpoints, SignInClient, SignInConfig, SignInProvider};
 pub use token_config::TokenConfig;
 pub use token_rejection::TokenRejection;
 pub use verifier::{LEEWAY, Verifier};

@@ -3,23 +3,14 @@
 //! away the last ones stay, and nothing else of the gateway waits for them.
 
 use std::sync::{PoisonError, RwLock};
-use std::time::Duration;
 
 use clap::Args;
-use galley_bus::{Backoff, LogLimiter};
-use galley_launch::Hangups;
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
-use tokio::time::sleep;
-use tracing::{info, warn};
 use utoipa::ToSchema;
 
 use super::provider_address::{ProviderAddress, safe_url};
 
-/// Interval of the reads of the endpoints.
-const EVERY: Duration = Duration::from_mins(10);
-/// Waits after reads that failed.
-const AFTER_FAILURE: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_mins(1));
 /// The default scope.
 const SCOPE: &str = "openid";
 
@@ -173,32 +164,6 @@ impl SignInProvider {
         let place = endpoints.authorization_endpoint.clone();
         *self.endpoints.write().unwrap_or_else(PoisonError::into_inner) = Some(endpoints);
         Ok(place)
-    }
-}
-
-/// Keeps the endpoints up to date.
-pub async fn read_endpoints(provider: &SignInProvider) {
-    let (mut hangups, log) = (Hangups::listen(), LogLimiter::default());
-    let (mut backoff, mut failed) = (AFTER_FAILURE, false);
-    loop {
-        match provider.read().await {
-            Ok(place) => {
-                if std::mem::take(&mut failed) {
-                    backoff.reset();
-                    info!(place, "the endpoints of the identity provider are read again");
-                }
-            }
-            Err(error) => {
-                if let Some(more) = log.now() {
-                    warn!(error, more, "the endpoints of the identity provider stay as they were");
-                }
-                failed = true;
-            }
-        }
-        tokio::select! {
-            () = sleep(if failed { backoff.delay() } else { EVERY }) => {}
-            () = hangups.next() => {}
-        }
     }
 }
 

@@ -12,6 +12,7 @@ mod heartbeat;
 mod inbox;
 mod local;
 mod log_limiter;
+mod menu_message;
 mod own_report;
 mod publish_progress;
 mod publishers;
@@ -105,6 +106,9 @@ pub trait Bus: Send + Sync + 'static {
     fn report_gateway(&self, _report: GatewayReport) {}
     /// Sets the part of this process' report that its worker writes. The next heartbeats carry it.
     fn report_worker(&self, _report: WorkerReport) {}
+    /// Tells every gateway that heroes or meals have changed, without saying which. A message that is
+    /// lost delays what they read from the database anyway.
+    fn announce_menu(&self) {}
     /// Counts the entries of the dispatch queue.
     async fn backlog(&self) -> Result<QueueBacklog, BusError> {
         Ok(QueueBacklog::default())
@@ -230,4 +234,6 @@ pub enum SubscriptionEvent {
     },
     /// Everything before this cursor was received or repaired.
     Safe(ResumeCursor),
+    /// Heroes or meals have changed; the database knows which.
+    MenuChanged,
 }

@@ -186,6 +186,11 @@ impl Bus for LocalBus {
         self.shared.report.set_worker(report);
     }
 
+    fn announce_menu(&self) {
+        let message = BusMessage::MenuChanged(self.shared.publisher);
+        self.shared.listeners().put(size_of::<BusMessage>(), &message);
+    }
+
     async fn backlog(&self) -> Result<QueueBacklog, BusError> {
         Ok(QueueBacklog { waiting: Some(self.shared.waiting().len() as u64), delivered: None })
     }

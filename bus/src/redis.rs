@@ -239,6 +239,10 @@ impl Bus for RedisBus {
         self.publisher.report().set_worker(report);
     }
 
+    fn announce_menu(&self) {
+        self.publisher.announce_menu();
+    }
+
     async fn backlog(&self) -> Result<QueueBacklog, BusError> {
         let shards = self.names.shards();
         let asking = shards.map(|shard| {

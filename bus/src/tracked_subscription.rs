@@ -20,6 +20,8 @@ pub(crate) enum BusMessage {
     /// Updates with their number.
     Updates(UpdateBatch),
     Heartbeat(Heartbeat),
+    /// This publisher has changed heroes or meals.
+    MenuChanged(PublisherId),
 }
 
 /// Decodes the items of an inbox.
@@ -130,6 +132,7 @@ impl<D: Decode> TrackedSubscription<D> {
                 self.publishers.heartbeat(shard, &beat, now);
                 self.follow();
             }
+            BusMessage::MenuChanged(_) => self.next.push_back(SubscriptionEvent::MenuChanged),
         }
     }
 

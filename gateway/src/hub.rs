@@ -9,6 +9,7 @@ mod delivery;
 pub mod outbox;
 mod push_spans;
 mod repair;
+mod resource_frame;
 mod safe_cursor;
 mod shard;
 mod socket_counts;
@@ -21,7 +22,7 @@ use dashmap::DashMap;
 use galley_protocol::{HeroId, OrderId, ResumeCursor, Timestamp, Update, Version, Watch};
 use galley_store::SignOut;
 use galley_store::{CursorKeys, Store};
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::{Mutex, Notify, Semaphore};
 
 use crate::feed::{Begin, StaffFeed, Watcher};
 use crate::metrics;
@@ -32,6 +33,7 @@ use delivery::{Delivery, by_hero};
 pub use outbox::{Missed, Out, Outbox};
 use push_spans::trace_pushes;
 pub use repair::Repair;
+pub use resource_frame::{MenuNews, ResourceFrame};
 use safe_cursor::CurrentSafeCursor;
 use shard::Shard;
 use socket_counts::SocketCounts;
@@ -55,6 +57,7 @@ struct HubState {
     turn: Mutex<()>,
     /// One permit for each shard task that may write at the same time.
     writers: Arc<Semaphore>,
+    menu_changed: Notify,
 }
 
 #[derive(Debug)]
@@ -156,6 +159,7 @@ impl Hub {
             watermark: CurrentSafeCursor::new(keys),
             turn: Mutex::default(),
             writers: shard::writers(),
+            menu_changed: Notify::new(),
         }))
     }
 
@@ -240,6 +244,16 @@ impl Hub {
         }
         ::metrics::counter!(metrics::UPDATES_DELIVERED).increment((here + elsewhere) as u64);
         here
+    }
+
+    /// Notes that heroes or meals have changed, for [`Hub::menu_change`].
+    pub fn note_menu_change(&self) {
+        self.0.menu_changed.notify_one();
+    }
+
+    /// Waits until heroes or meals have changed. For one task only. Cancel safe.
+    pub async fn menu_change(&self) {
+        self.0.menu_changed.notified().await;
     }
 
     fn wanted<'a>(&self, update: &'a Update) -> Option<Wanted<'a>> {

@@ -15,6 +15,7 @@ mod http;
 mod hub;
 mod leaving;
 mod limits;
+mod menu_watch;
 pub mod metrics;
 mod open_orders;
 mod operations;
@@ -59,6 +60,7 @@ use http::OpenConnections;
 use hub::Hub;
 use leaving::{GRACE, QUIET};
 use limits::{CallerLimits, Seats, WaitingSockets};
+use menu_watch::MenuWatch;
 use open_orders::OpenOrders;
 use operations::Operations;
 use refusals::Refusals;
@@ -185,6 +187,10 @@ impl Gateway {
         revocations.read().await;
         supervisor
             .supervise(StopOrder::Second, "reader of revocations", |stop| revocations.follow(stop));
+        let mut menu = MenuWatch::new(state.hub.clone(), Arc::clone(state.commands.store()));
+        menu.read().await;
+        supervisor
+            .supervise(StopOrder::Second, "watch of heroes and menu", |stop| menu.follow(stop));
         supervisor.supervise(StopOrder::Second, "subscriber of updates", |stop| {
             let store = Arc::clone(state.commands.store());
             subscriber::listen(

@@ -113,6 +113,7 @@ async fn receive(
                         }
                         SubscriptionEvent::Gap { since } => repairs.owe(since),
                         SubscriptionEvent::Safe(safe) => hub.advance(safe),
+                        SubscriptionEvent::MenuChanged => hub.note_menu_change(),
                     }
                 }
             }

@@ -36,7 +36,7 @@ use thiserror::Error;
 pub use areas::{Placing, Reading, Tokens, Upkeep, Work};
 pub use change_pages::{CHANGES_PAGE, Changes, ChangesOfAll, ChangesRequest, Deletion, States};
 pub use cursor_keys::CursorKeys;
-pub use menu_area::Menu;
+pub use menu_area::{Menu, MenuChanges, MenuPosition};
 pub use migrations::OUTDATED;
 pub use requests::{
     CancelVerdict, Census, ChangeError, Claim, ClaimFrom, Claimed, ConnectionLoad, Creation,

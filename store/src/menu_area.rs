@@ -41,6 +41,32 @@ pub trait Menu<R: Resource>: Send + Sync + 'static {
     ) -> Result<R, ChangeError>;
     /// Deletes a hero or a meal that has no active order. Its ended orders stay readable.
     async fn remove(&self, id: R::Id, expected: Option<Version>) -> Result<(), ChangeError>;
+    /// Reads what was created, changed or deleted since a position: at most `limit` rows by rising
+    /// id, with ids above `after`. Without a position, nothing but the present position is read.
+    async fn changed_since(
+        &self,
+        since: Option<&MenuPosition>,
+        after: Option<R::Id>,
+        limit: usize,
+    ) -> Result<MenuChanges<R>>;
+}
+
+/// A position in the order of the commits that change heroes, or of those that change meals.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MenuPosition(pub(crate) String);
+
+/// The heroes or the meals that changed since a position.
+#[derive(Debug)]
+pub struct MenuChanges<R: Resource> {
+    /// The created and changed ones, as they are now.
+    pub changed: Vec<R>,
+    /// The deleted ones.
+    pub deleted: Vec<R::Id>,
+    /// The position of this read: every change before it is contained, within the limit.
+    pub position: MenuPosition,
+    /// True if the given position is not one of this database, as after a backup was restored.
+    /// Nobody knows then what changed.
+    pub is_lost: bool,
 }
 
 impl dyn Store + '_ {
@@ -71,6 +97,7 @@ pub(crate) struct Statements {
     pub(crate) list: &'static str,
     pub(crate) update: &'static str,
     pub(crate) remove: &'static str,
+    pub(crate) changed: &'static str,
 }
 
 pub(crate) trait Record: Resource {
@@ -142,6 +169,26 @@ fn texts<T>(list: &[T], text: impl Fn(&T) -> &str) -> Vec<&str> {
 /// Reads the outcome for a known key; `same` is false if the body differs.
 pub(crate) fn known<R: Record>(row: &impl Columns) -> Result<Creation<R>> {
     Ok(if get(row, "same")? { Creation::Replayed(R::read(row)?) } else { Creation::KeyReused })
+}
+
+/// Reads the rows of the statement `changed`. There is at least one, with the position; its id is
+/// null if nothing changed.
+pub(crate) fn changes<R: Record>(rows: &[impl Columns]) -> Result<MenuChanges<R>> {
+    let first = rows.first().ok_or_else(|| StoreError::Failed("no position".to_owned()))?;
+    let (mut changed, mut deleted) = (Vec::new(), Vec::new());
+    for row in rows {
+        if get::<Option<i64>>(row, "id")?.is_none() {
+            continue;
+        }
+        let one = R::read(row)?;
+        if get(row, "deleted")? {
+            deleted.push(one.id());
+        } else {
+            changed.push(one);
+        }
+    }
+    let position = MenuPosition(get(first, "position")?);
+    Ok(MenuChanges { changed, deleted, position, is_lost: get(first, "lost")? })
 }
 
 /// The reason why a change met no row. Versions only rise, so a row that has the expected version

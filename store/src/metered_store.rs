@@ -17,9 +17,9 @@ use metrics::{counter, histogram};
 
 use crate::{
     CancelVerdict, Census, ChangeError, Changes, ChangesOfAll, ChangesRequest, Claim, Claimed,
-    ConnectionLoad, Creation, CursorKeys, DeleteVerdict, Incarnations, ListPage, Menu,
-    PlaceVerdict, Placing, Reading, Result, SignOut, Snapshot, SnapshotRequest, States, Store,
-    StoreConnectError, StoreError, Ticket, Tokens, Upkeep, ViewedOrder, Work,
+    ConnectionLoad, Creation, CursorKeys, DeleteVerdict, Incarnations, ListPage, Menu, MenuChanges,
+    MenuPosition, PlaceVerdict, Placing, Reading, Result, SignOut, Snapshot, SnapshotRequest,
+    States, Store, StoreConnectError, StoreError, Ticket, Tokens, Upkeep, ViewedOrder, Work,
 };
 
 /// Measures each operation of the store within.
@@ -110,6 +110,15 @@ where
 
     async fn remove(&self, id: R::Id, expected: Option<Version>) -> Result<(), ChangeError> {
         timed(menu_of::<R>(), self.0.remove(id, expected)).await
+    }
+
+    async fn changed_since(
+        &self,
+        since: Option<&MenuPosition>,
+        after: Option<R::Id>,
+        limit: usize,
+    ) -> Result<MenuChanges<R>> {
+        timed("menu_changes", self.0.changed_since(since, after, limit)).await
     }
 }
 

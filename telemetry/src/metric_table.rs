@@ -126,9 +126,9 @@ metrics! {
     Gateway Counter REPAIRS "galley_repairs_total" {}
         "Reads of all changes from the database because updates may have been lost."
     // --- Database
-    Both Seconds DATABASE_SECONDS "galley_database_seconds" {"operation": ["place" "cancel" "delete" "order" "orders" "totals" "oldest_pending" "open_orders" "deleted_heroes" "sign_out" "sign_outs" "keep_ticket" "take_ticket" "snapshots" "changes" "changes_of_all" "states" "present" "claim" "adopt" "complete" "hand_back" "enlist" "incarnations" "ping" "census" "maintain" "heroes" "meals"]}
+    Both Seconds DATABASE_SECONDS "galley_database_seconds" {"operation": ["place" "cancel" "delete" "order" "orders" "totals" "oldest_pending" "open_orders" "deleted_heroes" "menu_changes" "sign_out" "sign_outs" "keep_ticket" "take_ticket" "snapshots" "changes" "changes_of_all" "states" "present" "claim" "adopt" "complete" "hand_back" "enlist" "incarnations" "ping" "census" "maintain" "heroes" "meals"]}
         "Seconds from the request of an operation to its outcome, with the wait for a connection, by operation."
-    Both Counter DATABASE_ERRORS "galley_database_errors_total" {"operation": ["place" "cancel" "delete" "order" "orders" "totals" "oldest_pending" "open_orders" "deleted_heroes" "snapshots" "changes" "changes_of_all" "states" "present" "claim" "adopt" "complete" "hand_back" "enlist" "incarnations" "ping" "census" "maintain" "heroes" "meals"] "kind": ["unavailable" "trouble" "contended" "failed"]}
+    Both Counter DATABASE_ERRORS "galley_database_errors_total" {"operation": ["place" "cancel" "delete" "order" "orders" "totals" "oldest_pending" "open_orders" "deleted_heroes" "menu_changes" "snapshots" "changes" "changes_of_all" "states" "present" "claim" "adopt" "complete" "hand_back" "enlist" "incarnations" "ping" "census" "maintain" "heroes" "meals"] "kind": ["unavailable" "trouble" "contended" "failed"]}
         "Operations that the database did not carry out, by operation and kind: it is unreachable or too slow, it reported a cause that it can name, other requests came first, or it refused."
     Both Sizes BATCH_SIZE "galley_batch_size" {"operation": ["place" "cancel" "delete" "snapshots" "changes" "states" "claim" "complete"]}
         "Requests that one statement carried, by operation; of a claim the orders that it took."

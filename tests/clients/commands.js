@@ -73,6 +73,26 @@ test("a call after the end is refused", async ({ kitchen, client }) => {
   await assert.rejects(one.ask("place", { meal_id: meal.id }), { code: "closed" });
 });
 
+test("a changed hero and a changed menu come by themselves, and a welcome has the hero as it is", async ({ kitchen, client }) => {
+  const { galley, hero, meal } = await kitchen("0s");
+  const [one, staff] = [await client(galley.url), await client(galley.url, { hero_id: undefined })];
+  const change = (allergies) => galley.ask("PATCH", `/heroes/${hero.id}`, { allergies });
+  assert.deepEqual((await one.frame("welcome")).hero.allergies, []);
+  await change(["leek"]);
+  assert.deepEqual((await one.frame("hero")).hero.allergies, ["leek"]);
+  await galley.ask("PATCH", `/meals/${meal.id}`, { price: 3.5 });
+  for (const each of [one, staff]) {
+    while (!(await each.frame("menu")).changed.includes(meal.id));
+  }
+  await galley.kill();
+  await one.state("waiting");
+  await galley.restart();
+  assert.deepEqual((await one.frame("welcome")).hero.allergies, ["leek"]);
+  await change(["leek", "milk"]);
+  assert.deepEqual((await one.frame("hero")).hero.allergies, ["leek", "milk"]);
+  assert.equal(staff.events.some(({ frame }) => frame?.type === "hero"), false);
+});
+
 test("staff that watches sees what happened while the gateway was dead", async ({ kitchen, client }) => {
   const { galley, hero, meal, stored } = await kitchen("0s");
   const order = () => galley.ask("POST", "/orders", { hero_id: hero.id, meal_id: meal.id });

@@ -88,6 +88,7 @@ mod postgres_away;
 mod preparing;
 mod privacy;
 mod pubsub_cut;
+mod pushed_menu;
 mod quiet_logs;
 mod racing;
 mod reached_limits;

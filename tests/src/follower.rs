@@ -158,6 +158,7 @@ impl Follower {
                 HeroNews::Welcome
                 | HeroNews::Change
                 | HeroNews::Resync
+                | HeroNews::Resource
                 | HeroNews::Reconnect(_) => {}
             }
         }

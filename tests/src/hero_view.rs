@@ -39,6 +39,8 @@ pub enum HeroNews {
     Change,
     /// The newest states of many orders.
     Resync,
+    /// The hero, or a change of the menu.
+    Resource,
     /// The gateway is stopping and closes the socket after this time.
     Reconnect(Duration),
     /// The answer to a successful command.
@@ -71,6 +73,7 @@ impl HeroView {
             Received::Welcome { .. } => HeroNews::Welcome,
             Received::Order { .. } | Received::Deleted { .. } => HeroNews::Change,
             Received::Resync { .. } => HeroNews::Resync,
+            Received::Hero { .. } | Received::Menu { .. } => HeroNews::Resource,
             Received::Reconnect { after_ms } => {
                 HeroNews::Reconnect(Duration::from_millis(*after_ms))
             }
@@ -101,7 +104,11 @@ impl HeroView {
                 self.told_by_welcome += changes.new + changes.next + changes.skipped;
             }
             HeroNews::Resync => self.resyncs += 1,
-            HeroNews::Change | HeroNews::Reconnect(_) | HeroNews::Reply | HeroNews::Refusal => {}
+            HeroNews::Change
+            | HeroNews::Resource
+            | HeroNews::Reconnect(_)
+            | HeroNews::Reply
+            | HeroNews::Refusal => {}
         }
         news
     }

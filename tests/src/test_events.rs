@@ -28,6 +28,8 @@ pub struct Events {
     response: Response,
     unread: Vec<u8>,
     ready: VecDeque<StreamItem>,
+    /// The menu frames, which come in between whatever else happens.
+    menus: VecDeque<Value>,
 }
 
 /// An item of a stream.
@@ -60,13 +62,27 @@ impl Events {
             response,
             unread: Vec::new(),
             ready: VecDeque::new(),
+            menus: VecDeque::new(),
         };
         events.welcome = events.next().await;
         assert_eq!(events.welcome["type"], "welcome");
         Ok(events)
     }
 
-    /// The next frame.
+    /// The next menu frame; others are skipped.
+    pub async fn until_menu(&mut self) -> Value {
+        within("a menu frame", async {
+            loop {
+                if let Some(menu) = self.menus.pop_front() {
+                    return menu;
+                }
+                self.read().await.expect("the stream is open");
+            }
+        })
+        .await
+    }
+
+    /// The next frame that is no menu frame.
     pub async fn next(&mut self) -> Value {
         within("an event", async {
             loop {
@@ -114,15 +130,19 @@ impl Events {
             if let Some(said) = self.ready.pop_front() {
                 return Some(said);
             }
-            match self.response.chunk().await.expect("the connection is not cut") {
-                Some(chunk) => self.unread.extend_from_slice(&chunk),
-                None => return None,
-            }
-            while let Some(end) = self.unread.windows(2).position(|pair| pair == b"\n\n") {
-                let block: Vec<u8> = self.unread.drain(..end + 2).collect();
-                self.take(std::str::from_utf8(&block).expect("a stream is UTF-8"));
-            }
+            self.read().await?;
         }
+    }
+
+    /// Reads a chunk; `None` at the end.
+    async fn read(&mut self) -> Option<()> {
+        let chunk = self.response.chunk().await.expect("the connection is not cut")?;
+        self.unread.extend_from_slice(&chunk);
+        while let Some(end) = self.unread.windows(2).position(|pair| pair == b"\n\n") {
+            let block: Vec<u8> = self.unread.drain(..end + 2).collect();
+            self.take(std::str::from_utf8(&block).expect("a stream is UTF-8"));
+        }
+        Some(())
     }
 
     fn take(&mut self, block: &str) {
@@ -150,7 +170,11 @@ impl Events {
             if let Some(cursor) = frame["cursor"].as_str() {
                 assert_eq!(cursor, self.last_event_id, "{block}");
             }
-            self.ready.push_back(StreamItem::Frame(frame));
+            if kind == "menu" {
+                self.menus.push_back(frame);
+            } else {
+                self.ready.push_back(StreamItem::Frame(frame));
+            }
         }
     }
 }

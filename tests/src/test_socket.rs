@@ -29,6 +29,8 @@ pub struct TestSocket {
     stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
     /// Frames that arrived during the wait for another one.
     waiting: VecDeque<Value>,
+    /// The menu frames, which come in between whatever else happens.
+    menus: VecDeque<Value>,
     commands: i64,
 }
 
@@ -51,10 +53,26 @@ impl TestSocket {
     pub async fn knock(request: impl IntoClientRequest + Unpin) -> Result<Self, Error> {
         let (stream, _) = within("the handshake", Box::pin(connect_async(request))).await?;
         let picture = Picture::new(MAX_ENDED);
-        Ok(Self { welcome: Value::Null, picture, stream, waiting: VecDeque::new(), commands: 0 })
+        let (waiting, menus) = (VecDeque::new(), VecDeque::new());
+        Ok(Self { welcome: Value::Null, picture, stream, waiting, menus, commands: 0 })
     }
 
-    /// The next frame.
+    /// The next menu frame.
+    pub async fn until_menu(&mut self) -> Value {
+        within("a menu frame", async {
+            loop {
+                if let Some(menu) = self.menus.pop_front() {
+                    return menu;
+                }
+                if let Some(frame) = self.read_one().await {
+                    self.waiting.push_back(frame);
+                }
+            }
+        })
+        .await
+    }
+
+    /// The next frame that is no menu frame.
     pub async fn next(&mut self) -> Value {
         match self.waiting.pop_front() {
             Some(frame) => frame,
@@ -205,6 +223,7 @@ impl TestSocket {
                 match self.message().await {
                     Some(Message::Close(Some(frame))) => return (frames, frame.code.into()),
                     Some(Message::Ping(_) | Message::Pong(_)) => {}
+                    Some(Message::Text(text)) if text.starts_with(r#"{"type":"menu""#) => {}
                     Some(frame) => frames.push(frame),
                     None => panic!("the socket ended without a close code"),
                 }
@@ -223,26 +242,32 @@ impl TestSocket {
     async fn read(&mut self) -> Value {
         within("a frame", async {
             loop {
-                match self.message().await {
-                    Some(Message::Text(text)) => {
-                        assert!(!text.contains('\n'), "a frame is one line: {text}");
-                        let frame = serde_json::from_str(&text)
-                            .unwrap_or_else(|error| panic!("{error}: {text}"));
-                        check_frame(&frame);
-                        let changes = self.picture.apply(&understand(&frame));
-                        assert_eq!(
-                            changes.contradicting, 0,
-                            "{frame} contradicts {:?}",
-                            self.picture
-                        );
-                        return frame;
-                    }
-                    Some(Message::Ping(_) | Message::Pong(_)) => {}
-                    other => panic!("no text frame but {other:?}"),
+                if let Some(frame) = self.read_one().await {
+                    return frame;
                 }
             }
         })
         .await
+    }
+
+    /// Reads one message; `None` if it is none of the frames, or one of the menu.
+    async fn read_one(&mut self) -> Option<Value> {
+        let text = match self.message().await {
+            Some(Message::Text(text)) => text,
+            Some(Message::Ping(_) | Message::Pong(_)) => return None,
+            other => panic!("no text frame but {other:?}"),
+        };
+        assert!(!text.contains('\n'), "a frame is one line: {text}");
+        let frame: Value =
+            serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+        check_frame(&frame);
+        let changes = self.picture.apply(&understand(&frame));
+        assert_eq!(changes.contradicting, 0, "{frame} contradicts {:?}", self.picture);
+        if frame["type"] == "menu" {
+            self.menus.push_back(frame);
+            return None;
+        }
+        Some(frame)
     }
 
     async fn message(&mut self) -> Option<Message> {

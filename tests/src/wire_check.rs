@@ -31,7 +31,7 @@ static VALIDATORS: LazyLock<BTreeMap<String, Validator>> = LazyLock::new(|| {
 
 /// Expects a valid frame of the gateway without undocumented fields.
 pub fn check_frame(frame: &Value) {
-    if let Err(error) = validate(frame) {
+    if let Err(error) = validate_frame(frame) {
         panic!("the gateway said {frame}, but {error}");
     }
 }
@@ -52,8 +52,17 @@ pub fn understand(frame: &Value) -> Received {
     read
 }
 
+/// The command `menu` and the frame `menu` are two messages.
+fn validate_frame(frame: &Value) -> Result<(), String> {
+    let is_menu = frame["type"] == "menu";
+    if is_menu { validate_as("menu_changed", frame) } else { validate(frame) }
+}
+
 fn validate(message: &Value) -> Result<(), String> {
-    let kind = message["type"].as_str().unwrap_or_default();
+    validate_as(message["type"].as_str().unwrap_or_default(), message)
+}
+
+fn validate_as(kind: &str, message: &Value) -> Result<(), String> {
     let validator = VALIDATORS.get(kind).ok_or("no message has this type")?;
     validator
         .validate(message)

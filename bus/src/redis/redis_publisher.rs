@@ -21,6 +21,7 @@ use super::command_connection::{CommandConnection, write_nothing};
 use super::redis_names::{FIELD, GROUP, RedisNames, TRACE_FIELD};
 use super::redis_outage::RedisOutage;
 use crate::heartbeat::{BEAT, Heartbeat};
+use crate::menu_message::{MENU_SHARD, encode_menu_message};
 use crate::own_report::OwnReport;
 use crate::publish_progress::{PublishProgress, new_publisher};
 use crate::{Backoff, BusError, traced_orders};
@@ -33,6 +34,8 @@ pub(super) struct RedisPublisher {
     report: OwnReport,
     shards: Vec<ShardChannel>,
     outage: RedisOutage,
+    /// Wakes [`live`]: heroes or meals have changed.
+    menu_changed: Notify,
     /// True once the process is leaving and sends no more heartbeats.
     has_left: AtomicBool,
 }
@@ -91,7 +94,8 @@ impl RedisPublisher {
         let shards = links.into_iter().map(shard).collect();
         let (outage, has_left) = (RedisOutage::default(), AtomicBool::new(false));
         let (id, report) = (new_publisher(), OwnReport::default());
-        Self { names, keys, id, progress, report, shards, outage, has_left }
+        let menu_changed = Notify::new();
+        Self { names, keys, id, progress, report, shards, outage, menu_changed, has_left }
     }
 
     pub(super) fn id(&self) -> PublisherId {
@@ -140,6 +144,19 @@ impl RedisPublisher {
             shard.last.fetch_add(1, Ordering::Relaxed);
             shard.owed.notify_one();
         }
+    }
+
+    /// Publishes soon that heroes or meals have changed. Several calls may share one message.
+    pub(super) fn announce_menu(&self) {
+        self.menu_changed.notify_one();
+    }
+
+    async fn send_menu_message(&self) -> Result<(), BusError> {
+        let channel = self.names.channel(MENU_SHARD);
+        let message = self.keys.sign(&channel, encode_menu_message(self.id));
+        let mut pipeline = Pipeline::new();
+        pipeline.cmd(self.names.publish()).arg(channel).arg(message).ignore();
+        self.link(MENU_SHARD).query::<Value>(&pipeline).await.map(drop)
     }
 
     /// Publishes the heartbeat on a shard, behind everything that was published there. Does nothing
@@ -283,13 +300,20 @@ pub(super) async fn mend(publisher: Arc<RedisPublisher>, shard: u16) {
     }
 }
 
-/// Publishes the heartbeat on a shard every second. A failure is not repeated: subscribers notice
-/// that the heartbeat is missing. For one task per shard.
+/// Publishes the heartbeat on a shard every second, and on one of them that heroes or meals have
+/// changed. A failure is not repeated: subscribers notice that the heartbeat is missing, and
+/// gateways read changed heroes and meals anyway. For one task per shard.
 pub(super) async fn live(publisher: Arc<RedisPublisher>, shard: u16) {
     let mut beats = tokio::time::interval(BEAT);
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        beats.tick().await;
-        publisher.outage.note(shard, &publisher.beat(shard).await);
+        tokio::select! {
+            _ = beats.tick() => publisher.outage.note(shard, &publisher.beat(shard).await),
+            () = publisher.menu_changed.notified(), if shard == MENU_SHARD => {
+                if let Err(error) = publisher.send_menu_message().await {
+                    tracing::debug!(%error, "a change of heroes or meals was not published");
+                }
+            }
+        }
     }
 }

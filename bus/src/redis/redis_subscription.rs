@@ -20,6 +20,7 @@ use super::redis_publisher::RedisPublisher;
 use super::tasks::Tasks;
 use crate::heartbeat::Heartbeat;
 use crate::log_limiter::LogLimiter;
+use crate::menu_message::decode_menu_message;
 use crate::tracked_subscription::{BusMessage, Decode, TrackedSubscription};
 use crate::{Backoff, BusError};
 
@@ -116,6 +117,7 @@ impl Decode for RedisSubscription {
         let publisher = match &decoded {
             BusMessage::Updates(batch) => batch.publisher,
             BusMessage::Heartbeat(beat) => beat.publisher,
+            BusMessage::MenuChanged(publisher) => *publisher,
         };
         if origin == MessageOrigin::Service || self.keys.may_be_unsigned(publisher) {
             return Some((shard, decoded));
@@ -143,6 +145,9 @@ impl RedisSubscription {
     fn decode_any(&self, shard: u16, message: &Bytes) -> Option<BusMessage> {
         if let Some(beat) = Heartbeat::decode(message) {
             return Some(BusMessage::Heartbeat(beat));
+        }
+        if let Some(publisher) = decode_menu_message(message) {
+            return Some(BusMessage::MenuChanged(publisher));
         }
         match UpdateBatch::decode(message) {
             Ok(batch) => Some(BusMessage::Updates(batch)),

@@ -89,6 +89,7 @@ async fn the_safe_cursor_follows_the_marks_and_an_operation_holds_it_back(kind: 
                 assert!(is_told || safe < cursor(2), "{safe} passes what was not told");
             }
             SubscriptionEvent::Gap { since } => panic!("a gap since {since:?}"),
+            SubscriptionEvent::MenuChanged => panic!("no menu was changed"),
         }
     }
     assert!(is_told);
@@ -109,6 +110,7 @@ async fn one_that_lives_and_is_not_heard_is_a_gap_again_and_again() {
                 }
                 SubscriptionEvent::Safe(safe) => assert!(safe <= cursor(number)),
                 SubscriptionEvent::Updates(batch) => panic!("{batch:?}"),
+                SubscriptionEvent::MenuChanged => panic!("no menu was changed"),
             }
         }
     }

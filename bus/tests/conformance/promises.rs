@@ -38,6 +38,7 @@ on_every_bus! {
     what_begins_to_be_told_first_is_heard_first
     a_subscriber_that_overflows_hears_a_gap_and_then_goes_on
     a_healthy_bus_answers
+    a_change_of_the_menu_reaches_every_subscriber
 }
 
 async fn an_entry_goes_to_one_worker_and_never_comes_back_once_settled(kind: BusKind) {
@@ -234,5 +235,18 @@ async fn one_node_of_a_cluster_leads_to_all_of_them() {
     for (hero, id) in [(1, 7), (15, 8)] {
         other.publish(&[update_of(hero, id, 0)], &[]).await.expect("a healthy bus");
         assert_eq!(hear_updates(&mut *subscription).await, [id]);
+    }
+}
+
+async fn a_change_of_the_menu_reaches_every_subscriber(kind: BusKind) {
+    let stage = BusStage::new(kind).await;
+    let other = stage.another_bus().await;
+    let mut subscriptions = Vec::new();
+    for bus in [&stage.bus, &other] {
+        subscriptions.push(bus.subscribe().await.expect("a healthy bus"));
+    }
+    stage.bus.announce_menu();
+    for subscription in &mut subscriptions {
+        while hear(&mut **subscription).await != SubscriptionEvent::MenuChanged {}
     }
 }

@@ -30,10 +30,10 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use galley_protocol::{OrderId, ResumeCursor};
+use galley_protocol::{OrderId, ResumeCursor, Version};
 use tokio::net::TcpStream;
 
-use super::{Delivery, Notice};
+use super::{Delivery, Notice, ResourceFrame};
 use crate::auth::Claims;
 use crate::framing::PING;
 use crate::versions::{Overtaken, VersionSeen};
@@ -50,6 +50,8 @@ pub enum Out {
     Frame(Notice),
     /// Send the newest states of the updates that the socket missed.
     Resync(Missed),
+    /// Send the hero, or what changed in the menu.
+    Resource(ResourceFrame),
     Ping,
     /// Send the hint to reconnect now, and close after this time.
     Leave(Duration),
@@ -85,6 +87,8 @@ struct OutboxState {
     /// delivered; `None` otherwise.
     sent: Option<Box<Overtaken>>,
     token: TokenNotice,
+    /// The version of the hero that the client was sent last, or 0.
+    hero_version: i32,
     /// The waker of the session, while it waits.
     session: Option<Waker>,
     doubt: Doubt,
@@ -101,6 +105,10 @@ struct Backlog {
     remainder: Bytes,
     /// The time after which to close the socket, if it is to be closed.
     leave: Option<Duration>,
+    /// The newest hero that the client was not sent.
+    hero: Option<ResourceFrame>,
+    /// The change of the menu that the client was not sent.
+    menu: Option<ResourceFrame>,
     queue: UpdateQueue,
 }
 
@@ -151,6 +159,40 @@ impl Outbox {
         }
         wake(waiting);
         false
+    }
+
+    /// Sends the hero of the socket, unless the client has this version or a newer one. Returns true
+    /// if the frame was written at once. Of heroes that wait for the session, only the newest is
+    /// kept.
+    pub fn push_hero(&self, version: Version, frame: &ResourceFrame) -> bool {
+        let mut waiting = self.lock();
+        if version.0 <= waiting.hero_version {
+            return false;
+        }
+        waiting.hero_version = version.0;
+        push_resource(waiting, frame, |pending| pending.hero = Some(frame.clone()))
+    }
+
+    /// Sends a change of the menu. Returns true if the frame was written at once. `merged` takes the
+    /// place of this one and of one that still waits, so that a slow socket keeps no list.
+    pub fn push_menu(&self, frame: &ResourceFrame, merged: &ResourceFrame) -> bool {
+        push_resource(self.lock(), frame, |pending| {
+            let kept = if pending.menu.is_some() { merged } else { frame };
+            pending.menu = Some(kept.clone());
+        })
+    }
+
+    /// Notes that the session is about to send this version of the hero. Older ones are no longer
+    /// sent.
+    pub fn know_hero(&self, version: Version) {
+        let mut waiting = self.lock();
+        if version.0 >= waiting.hero_version {
+            waiting.hero_version = version.0;
+            waiting.take(|pending| {
+                pending.hero = None;
+                None::<()>
+            });
+        }
     }
 
     /// Sets the cursor of the welcome or of a repair. No later repair reads from before it.
@@ -286,8 +328,8 @@ impl Outbox {
         poll_fn(|context| self.poll(context, OutboxState::next)).await
     }
 
-    /// Waits for work that is not delayed by a running resync: everything except frames and further
-    /// resyncs. A frame between two pages would carry a cursor from which the client would resume
+    /// Waits for work that is not delayed by a running resync: everything except frames of orders and
+    /// further resyncs. Such a frame between two pages would carry a cursor from which the client would resume
     /// without the remaining pages. Cancel safe.
     pub async fn next_urgent(&self) -> Out {
         poll_fn(|context| self.poll(context, OutboxState::urgent)).await
@@ -336,6 +378,21 @@ impl Outbox {
     fn lock(&self) -> MutexGuard<'_, OutboxState> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Writes a frame at once if the session is idle, or keeps it.
+fn push_resource(
+    mut waiting: MutexGuard<'_, OutboxState>,
+    frame: &ResourceFrame,
+    keep: impl FnOnce(&mut Backlog),
+) -> bool {
+    match waiting.write(&frame.frame) {
+        Written::All => return true,
+        Written::Part(_) => {}
+        Written::Nothing => keep(waiting.pending()),
+    }
+    wake(waiting);
+    false
 }
 
 /// Wakes the session after the lock is released. Ends direct writes, because the waiting work must
@@ -412,13 +469,19 @@ impl OutboxState {
         if self.token.take_announcement() {
             return Some(Out::Expiring);
         }
+        // No cursor is in these frames, so they may come between two pages of a resync.
+        let resource = |pending: &mut Backlog| pending.hero.take().or_else(|| pending.menu.take());
+        if let Some(frame) = self.take(resource) {
+            return Some(Out::Resource(frame));
+        }
         self.doubt.take_ping().then_some(Out::Ping)
     }
 }
 
 impl Backlog {
     fn is_any(&self) -> bool {
-        !self.remainder.is_empty() || self.leave.is_some() || !self.queue.is_empty()
+        let is_told = self.hero.is_none() && self.menu.is_none() && self.queue.is_empty();
+        !self.remainder.is_empty() || self.leave.is_some() || !is_told
     }
 }
 

@@ -44,6 +44,7 @@ pub async fn create<R: Served>(
     new: R::New,
 ) -> HandlerResult {
     let created = menu::<R>(&state).create_once(&new, key.as_ref()).await?;
+    state.bus.announce_menu();
     created_once(created, R::WORD, |created| {
         let mut response = tagged(StatusCode::CREATED, &created);
         response.headers_mut().insert(header::LOCATION, location(&R::path(created.id())));
@@ -91,7 +92,9 @@ pub async fn update<R: Served, T: Into<R::Patch>>(
             outcome => outcome,
         },
     };
-    Ok(tagged(StatusCode::OK, &updated.map_err(refused::<R>(id))?))
+    let updated = updated.map_err(refused::<R>(id))?;
+    state.bus.announce_menu();
+    Ok(tagged(StatusCode::OK, &updated))
 }
 
 /// Deletes a hero or a meal. Answers 204.
@@ -100,6 +103,7 @@ pub async fn remove<R: Served>(
 ) -> HandlerResult {
     let attempt = |expected| menu::<R>(&state).remove(id, expected);
     guard.guard(is_stale, attempt).await.map_err(refused::<R>(id))?;
+    state.bus.announce_menu();
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

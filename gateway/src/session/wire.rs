@@ -12,7 +12,7 @@ use galley_protocol::SignedCursor;
 use galley_protocol::close_code::CloseCode;
 use galley_protocol::frame::ServerFrame;
 
-use crate::hub::Notice;
+use crate::hub::{Notice, ResourceFrame};
 use crate::metrics;
 
 /// The time without progress after which a peer is closed with 1013. The kernel takes bytes again
@@ -74,6 +74,12 @@ impl From<Notice> for WireFrame {
     fn from(update: Notice) -> Self {
         let kind = if update.status.is_some() { "order" } else { "deleted" };
         Self { kind, cursor: Some(update.mark.signed), retry: None, text: update.frame.clone() }
+    }
+}
+
+impl From<ResourceFrame> for WireFrame {
+    fn from(ResourceFrame { kind, text, .. }: ResourceFrame) -> Self {
+        Self { kind, cursor: None, retry: None, text }
     }
 }
 

@@ -11,8 +11,9 @@ use crate::command::Watch;
 use crate::{HeroId, SignedCursor};
 
 const ANSWERS: [&str; 3] = ["reply", "error", "pong"];
-const HERO_EVENTS: [&str; 6] = ["welcome", "order", "deleted", "resync", "reconnect", "expiring"];
-const STAFF_EVENTS: [&str; 4] = ["welcome", "feed", "reconnect", "expiring"];
+const HERO_EVENTS: [&str; 8] =
+    ["welcome", "order", "deleted", "hero", "menu_changed", "resync", "reconnect", "expiring"];
+const STAFF_EVENTS: [&str; 5] = ["welcome", "feed", "menu_changed", "reconnect", "expiring"];
 
 /// Returns the channels.
 pub fn channels(messages: &Messages, schemas: &mut Schemas) -> Value {

@@ -38,11 +38,17 @@ impl Messages {
         let mut commands: Vec<(String, Value)> = commands.collect();
         commands.push((WORDS.to_owned(), plain_words(schemas)));
         let frames = schemas.tagged::<ServerFrame<'_>>().into_iter();
-        let frames = frames
-            .map(|(kind, description, objects)| {
-                message(schemas, kind, "Frame", &description, objects, server::PINNED)
-            })
-            .collect();
+        let frames = frames.map(|(kind, description, objects)| {
+            message(schemas, kind, "Frame", &description, objects, server::PINNED)
+        });
+        let mut frames: Vec<(String, Value)> = frames.collect();
+        // The document names a message once, while a command and a frame may have one `type`.
+        for (name, message) in &mut frames {
+            if commands.iter().any(|(command, _)| command == name) {
+                name.push_str("_changed");
+                message["name"] = json!(name);
+            }
+        }
         Self { commands, frames }
     }
 
@@ -56,7 +62,7 @@ impl Messages {
         self.frames.iter().map(|(name, _)| name.as_str())
     }
 
-    /// Returns the messages by name. A test checks that no command has the type of a frame.
+    /// Returns the messages by name. A test checks that no command has the name of a frame.
     pub fn into_components(self) -> Value {
         Value::Object(self.commands.into_iter().chain(self.frames).collect::<Map<String, Value>>())
     }

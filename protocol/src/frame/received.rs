@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{CommandId, Resume, Totals};
-use crate::{Deleted, Hero, Order};
+use crate::{Deleted, Hero, MealId, Order};
 
 /// A frame of the gateway. Unknown fields and types are ignored, because they belong to a later
 /// version.
@@ -41,6 +41,21 @@ pub enum Received {
         deleted: Deleted,
         /// The cursor after this frame.
         cursor: String,
+    },
+    /// The hero of the socket was changed.
+    Hero {
+        /// The hero as it is now.
+        hero: Hero,
+    },
+    /// The menu was changed.
+    Menu {
+        /// The meals that were added or changed.
+        changed: Vec<MealId>,
+        /// The meals that were deleted.
+        deleted: Vec<MealId>,
+        /// True if the whole menu must be read again; the lists are empty then.
+        #[serde(default)]
+        all: bool,
     },
     /// The changes since the last `feed` frame.
     Feed {
@@ -140,7 +155,9 @@ impl Received {
             Self::Reply { order, cursor, .. } => {
                 (order.as_deref().map_or(&[], from_ref), &[], cursor.as_deref())
             }
-            Self::Error { .. }
+            Self::Hero { .. }
+            | Self::Menu { .. }
+            | Self::Error { .. }
             | Self::Pong { .. }
             | Self::Reconnect { .. }
             | Self::Expiring { .. }
@@ -163,6 +180,9 @@ mod tests {
                 serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
             assert_ne!(frame, Received::Unknown, "{line}");
             let told: Value = serde_json::from_str(line).expect("JSON");
+            if told["type"] == "menu" {
+                continue; // it names meals
+            }
             let count = |field: &str| told[field].as_array().map_or(0, Vec::len);
             assert_eq!(
                 frame.orders().len(),

@@ -9,7 +9,8 @@ use utoipa::openapi::schema::{Array, ArrayBuilder};
 use super::CommandId;
 use crate::problem::Problem;
 use crate::{
-    Deleted, Hero, Meal, Order, OrderId, PageCursor, SignedCursor, Status, Timestamp, Version,
+    Deleted, Hero, Meal, MealId, Order, OrderId, PageCursor, SignedCursor, Status, Timestamp,
+    Version,
 };
 
 /// The pinned wire format: at least one frame of each type, one a line. Only additions are allowed.
@@ -37,6 +38,23 @@ pub enum ServerFrame<'a> {
         version: Version,
         /// Resumes after this.
         cursor: SignedCursor,
+    },
+    /// The hero of the socket was changed, whoever changed it.
+    Hero {
+        /// The hero as it is now.
+        hero: &'a Hero,
+    },
+    /// The menu was changed; at most once a second. A client reads these meals again, or the menu.
+    Menu {
+        /// The meals that were added or changed.
+        changed: Vec<MealId>,
+        /// The meals that were deleted.
+        deleted: Vec<MealId>,
+        /// True if more changed than the lists may hold, or if nobody knows what did. The lists are
+        /// empty then, and the whole menu must be read again.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        #[schema(required = false)]
+        all: bool,
     },
     /// A command was carried out.
     Reply {
@@ -318,6 +336,8 @@ impl ServerFrame<'_> {
             Self::Welcome(_) => "welcome",
             Self::Order { .. } => "order",
             Self::Deleted { .. } => "deleted",
+            Self::Hero { .. } => "hero",
+            Self::Menu { .. } => "menu",
             Self::Reply { .. } => "reply",
             Self::Error { .. } => "error",
             Self::Pong { .. } => "pong",
@@ -338,7 +358,9 @@ impl ServerFrame<'_> {
             Self::Order { cursor, .. }
             | Self::Deleted { cursor, .. }
             | Self::Resync { cursor, .. } => Some(*cursor),
-            Self::Reply { .. }
+            Self::Hero { .. }
+            | Self::Menu { .. }
+            | Self::Reply { .. }
             | Self::Error { .. }
             | Self::Pong { .. }
             | Self::Reconnect { .. }
@@ -432,6 +454,13 @@ mod tests {
             ServerFrame::Welcome(Welcome::of_staff(Resume::Fresh, None)),
             ServerFrame::Order { order: &order, cursor },
             ServerFrame::Deleted { order_id: order.id, version: Version(4), cursor },
+            ServerFrame::Hero { hero: &hero },
+            ServerFrame::Menu {
+                changed: vec![meal().id],
+                deleted: vec![crate::MealId::FIRST],
+                all: false,
+            },
+            ServerFrame::Menu { changed: vec![], deleted: vec![], all: true },
             reply(Reply::Order { order: Box::new(order.clone()), replayed: false }),
             ServerFrame::Reply {
                 id: None,

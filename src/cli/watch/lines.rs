@@ -98,6 +98,7 @@ mod tests {
                     .to_owned(),
                 String::new(),
             ),
+            (r#"{"type":"menu","changed":[2],"deleted":[1]}"#.to_owned(), String::new()),
             (r#"{"type":"a frame of tomorrow","x":[]}"#.to_owned(), String::new()),
         ] {
             let read = serde_json::from_str(&frame).expect("a frame");

@@ -10,12 +10,12 @@ use super::rows::{moment, searched};
 use super::statements::PostgresQuery;
 use crate::codes::active;
 use crate::menu_area::{
-    Field, Record, RecordFields, Statements, TRIES, contended, digest, known, not_removed,
+    Field, Record, RecordFields, Statements, TRIES, changes, contended, digest, known, not_removed,
     unchanged,
 };
 use crate::row_values::{hero_columns, limit, meal_columns, only};
 use crate::searching::SEARCHED;
-use crate::{ChangeError, Creation, ListPage, Menu, Result};
+use crate::{ChangeError, Creation, ListPage, Menu, MenuChanges, MenuPosition, Result};
 
 trait PostgresTable: Record {
     const SQL: Statements;
@@ -71,7 +71,8 @@ macro_rules! statements {
                      folded_rule = least(folded_rule, $5),
                      ", $($column, " = coalesce(", $value, ", ", $column, "),
                      ",)+ "folded_version = folded_version + 1,
-                     version = version + 1
+                     version = version + 1,
+                     changed = pg_current_xact_id()
                  where id = $1 and deleted_time is null and ($2::int is null or version = $2)
                  returning ", $read
             ),
@@ -79,13 +80,37 @@ macro_rules! statements {
             // keeps this scan short.
             remove: concat!(
                 "/* remove_", $one, " */
-                 update ", $table, " set deleted_time = ", moment!(), ", version = version + 1
+                 update ", $table, " set
+                     deleted_time = ", moment!(), ",
+                     version = version + 1,
+                     changed = pg_current_xact_id()
                  where id = $1 and deleted_time is null and ($2::int is null or version = $2)
                    and not exists (
                        select from orders
                        where ", $id, " = $1 and orders.id >= $3 and ", active!(), "
                    )
                  returning id"
+            ),
+            // A position is a snapshot: what it does not see has changed since, whenever its
+            // transaction began. Materialized, or the primary key would be scanned for the order.
+            changed: concat!(
+                "/* changed_", $table, " */
+                 select pg_current_snapshot()::text as position,
+                     coalesce(
+                         pg_snapshot_xmax($1::text::pg_snapshot)
+                             > pg_snapshot_xmax(pg_current_snapshot()),
+                         false
+                     ) as lost,
+                     ", $table, ".deleted_time is not null as deleted, ", $read, "
+                 from (select) as always left join ", $table, " on id = any(array(
+                     with found as materialized (
+                         select id from ", $table, "
+                         where changed >= pg_snapshot_xmin($1::text::pg_snapshot)
+                           and not pg_visible_in_snapshot(changed, $1::text::pg_snapshot)
+                     )
+                     select id from found where id > $2 order by id limit $3
+                 ))
+                 order by id"
             ),
         }
     };
@@ -185,5 +210,20 @@ impl<R: PostgresTable> Menu<R> for Postgres {
             return Ok(());
         }
         Err(not_removed(Menu::<R>::get(self, id).await?.as_ref(), expected))
+    }
+
+    async fn changed_since(
+        &self,
+        since: Option<&MenuPosition>,
+        after: Option<R::Id>,
+        at_most: usize,
+    ) -> Result<MenuChanges<R>> {
+        let rows = self.read(|| {
+            sqlx::query(R::SQL.changed)
+                .bind(since.map(|since| since.0.as_str()))
+                .bind(after.map_or(0, |id| id.into()))
+                .bind(limit(at_most))
+        });
+        changes(&rows.await?)
     }
 }

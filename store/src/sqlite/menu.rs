@@ -9,12 +9,19 @@ use super::Sqlite;
 use super::statements::{SqliteQuery, json, now};
 use crate::codes::active;
 use crate::menu_area::{
-    Field, Record, RecordFields, Statements, TRIES, contended, digest, known, not_removed,
+    Field, Record, RecordFields, Statements, TRIES, changes, contended, digest, known, not_removed,
     unchanged,
 };
 use crate::row_values::{hero_columns, limit, meal_columns, only};
 use crate::searching::{SEARCHED, page};
-use crate::{ChangeError, Creation, ListPage, Menu, Result};
+use crate::{ChangeError, Creation, ListPage, Menu, MenuChanges, MenuPosition, Result};
+
+/// The number of the last change of a table.
+macro_rules! last_change {
+    ($table:literal) => {
+        concat!("(select coalesce(max(changed), 0) from ", $table, ")")
+    };
+}
 
 trait SqliteTable: Record {
     const SQL: Statements;
@@ -35,10 +42,11 @@ macro_rules! statements {
                 "/* create_", $one, " */
                  insert into ", $table, " (
                      creation_key, creation_digest, name, name_folded, folded_rule,
-                     ", $($column, ", ",)+ "folded_version, creation_time
+                     ", $($column, ", ",)+ "folded_version, creation_time, changed
                  ) values (
                      ?1, ?2, ?3, ?4, ?5,
-                     ", $($value, ", ",)+ "1, case when ?1 is not null then ", $time, " end
+                     ", $($value, ", ",)+ "1, case when ?1 is not null then ", $time, " end,
+                     ", last_change!($table), " + 1
                  )
                  on conflict (creation_key) where creation_key is not null do nothing
                  returning ", $read
@@ -67,7 +75,8 @@ macro_rules! statements {
                      folded_rule = min(folded_rule, ?5),
                      ", $($column, " = coalesce(", $value, ", ", $column, "),
                      ",)+ "folded_version = folded_version + 1,
-                     version = version + 1
+                     version = version + 1,
+                     changed = ", last_change!($table), " + 1
                  where id = ?1 and deleted_time is null and (?2 is null or version = ?2)
                  returning ", $read
             ),
@@ -75,13 +84,27 @@ macro_rules! statements {
             // keeps this scan short.
             remove: concat!(
                 "/* remove_", $one, " */
-                 update ", $table, " set deleted_time = ?4, version = version + 1
+                 update ", $table, " set
+                     deleted_time = ?4,
+                     version = version + 1,
+                     changed = ", last_change!($table), " + 1
                  where id = ?1 and deleted_time is null and (?2 is null or version = ?2)
                    and not exists (
                        select 1 from orders
                        where ", $id, " = ?1 and orders.id >= ?3 and ", active!(), "
                    )
                  returning id"
+            ),
+            changed: concat!(
+                "/* changed_", $table, " */
+                 select cast(", last_change!($table), " as text) as position,
+                     coalesce(cast(?1 as integer) > ", last_change!($table), ", false) as lost,
+                     ", $table, ".deleted_time is not null as deleted, ", $read, "
+                 from (select 1) as always left join (
+                     select * from ", $table, " indexed by ", $table, "_by_change
+                     where changed > cast(?1 as integer) and id > ?2 order by id limit ?3
+                 ) as ", $table, " on true
+                 order by id"
             ),
         }
     };
@@ -185,5 +208,18 @@ impl<R: SqliteTable> Menu<R> for Sqlite {
             return Ok(());
         }
         Err(not_removed(Menu::<R>::get(self, id).await?.as_ref(), expected))
+    }
+
+    async fn changed_since(
+        &self,
+        since: Option<&MenuPosition>,
+        after: Option<R::Id>,
+        at_most: usize,
+    ) -> Result<MenuChanges<R>> {
+        let ask = sqlx::query(R::SQL.changed)
+            .bind(since.map(|since| since.0.as_str()))
+            .bind(after.map_or(0, |id| id.into()))
+            .bind(limit(at_most));
+        changes(&self.read(ask).await?)
     }
 }

@@ -22,6 +22,7 @@ macro_rules! on_both {
 
 mod adopting_orders;
 mod bounded_lists;
+mod changed_menu;
 mod changed_orders;
 mod claiming_orders;
 mod clocks;

@@ -14,8 +14,8 @@ use galley_protocol::{
 use galley_store::{
     CancelVerdict, Census, ChangeError, Changes, ChangesOfAll, ChangesRequest, Claim, ClaimFrom,
     Claimed, Creation, CursorKeys, DeleteVerdict, IdRange, Incarnations, ListPage, MAX_ADOPTIONS,
-    Menu, PlaceVerdict, Placing, Reading, Result, SignOut, Snapshot, SnapshotRequest, States,
-    StoreError, Ticket, Tokens, Upkeep, ViewedOrder, Work,
+    Menu, MenuChanges, MenuPosition, PlaceVerdict, Placing, Reading, Result, SignOut, Snapshot,
+    SnapshotRequest, States, StoreError, Ticket, Tokens, Upkeep, ViewedOrder, Work,
 };
 use tokio::sync::watch;
 
@@ -223,6 +223,14 @@ impl<R: Resource> Menu<R> for Shelf {
         unimplemented!("a worker does not ask this")
     }
     async fn remove(&self, _: R::Id, _: Option<Version>) -> Result<(), ChangeError> {
+        unimplemented!("a worker does not ask this")
+    }
+    async fn changed_since(
+        &self,
+        _: Option<&MenuPosition>,
+        _: Option<R::Id>,
+        _: usize,
+    ) -> Result<MenuChanges<R>> {
         unimplemented!("a worker does not ask this")
     }
 }

@@ -119,7 +119,7 @@ class Galley:
 
     @property
     def hero(self) -> Hero | None:
-        """The hero, as the last welcome told; None for staff."""
+        """The newest state of the hero; None for staff."""
         return self._session.hero
 
     @property

@@ -5,11 +5,11 @@ from typing import Literal, NotRequired, TypedDict, final
 __all__ = [
     "AuthCommand", "CancelCommand", "ClientFrame", "CommandId", "DeleteCommand", "Deleted",
     "DeletedFrame", "ErrorFrame", "ExpiringFrame", "FeedFrame", "FieldError", "GetCommand",
-    "HelpCommand", "Hero", "Meal", "MenuCommand", "Order", "OrderFrame", "OrdersCommand",
-    "PingCommand", "PlaceCommand", "PongFrame", "Problem", "Reason", "ReconnectFrame",
-    "ReplyAuthenticated", "ReplyDeleted", "ReplyHelp", "ReplyMealPage", "ReplyOrder",
-    "ReplyOrderPage", "ReplyWatching", "Resume", "ResyncFrame", "ServerFrame", "Status",
-    "Totals", "WatchCommand", "WelcomeFrame",
+    "HelpCommand", "Hero", "HeroFrame", "Meal", "MenuCommand", "MenuFrame", "Order",
+    "OrderFrame", "OrdersCommand", "PingCommand", "PlaceCommand", "PongFrame", "Problem",
+    "Reason", "ReconnectFrame", "ReplyAuthenticated", "ReplyDeleted", "ReplyHelp",
+    "ReplyMealPage", "ReplyOrder", "ReplyOrderPage", "ReplyWatching", "Resume", "ResyncFrame",
+    "ServerFrame", "Status", "Totals", "WatchCommand", "WelcomeFrame",
 ]
 
 CommandId = int | str
@@ -252,6 +252,41 @@ class FeedFrame(TypedDict):
     type: Literal["feed"]
 
 @final
+class Hero(TypedDict):
+    """A hero."""
+    allergies: list[str]
+    """What it cannot eat: a set, in the order given; entries that match each other are kept
+    once."""
+    id: int
+    """Its identifier."""
+    name: str
+    """Its name."""
+    planet: str
+    """Where it comes from."""
+    version: int
+    """Rises by one with each change; the `ETag`."""
+
+@final
+class HeroFrame(TypedDict):
+    """The hero of the socket was changed, whoever changed it."""
+    hero: Hero
+    """The hero as it is now."""
+    type: Literal["hero"]
+
+@final
+class MenuFrame(TypedDict):
+    """The menu was changed; at most once a second. A client reads these meals again, or the
+    menu."""
+    all: NotRequired[bool]
+    """True if more changed than the lists may hold, or if nobody knows what did. The lists are
+    empty then, and the whole menu must be read again."""
+    changed: list[int]
+    """The meals that were added or changed."""
+    deleted: list[int]
+    """The meals that were deleted."""
+    type: Literal["menu"]
+
+@final
 class OrderFrame(TypedDict):
     """A transition of an order."""
     cursor: str
@@ -391,21 +426,6 @@ class ResyncFrame(TypedDict):
     type: Literal["resync"]
 
 @final
-class Hero(TypedDict):
-    """A hero."""
-    allergies: list[str]
-    """What it cannot eat: a set, in the order given; entries that match each other are kept
-    once."""
-    id: int
-    """Its identifier."""
-    name: str
-    """Its name."""
-    planet: str
-    """Where it comes from."""
-    version: int
-    """Rises by one with each change; the `ETag`."""
-
-@final
 class WelcomeFrame(TypedDict):
     """The first frame."""
     cursor: NotRequired[str]
@@ -426,5 +446,5 @@ class WelcomeFrame(TypedDict):
 ClientFrame = AuthCommand | CancelCommand | DeleteCommand | GetCommand | HelpCommand | MenuCommand | OrdersCommand | PingCommand | PlaceCommand | WatchCommand
 """Each frame of one side."""
 
-ServerFrame = DeletedFrame | ErrorFrame | ExpiringFrame | FeedFrame | OrderFrame | PongFrame | ReconnectFrame | ReplyOrder | ReplyDeleted | ReplyOrderPage | ReplyMealPage | ReplyWatching | ReplyAuthenticated | ReplyHelp | ResyncFrame | WelcomeFrame
+ServerFrame = DeletedFrame | ErrorFrame | ExpiringFrame | FeedFrame | HeroFrame | MenuFrame | OrderFrame | PongFrame | ReconnectFrame | ReplyOrder | ReplyDeleted | ReplyOrderPage | ReplyMealPage | ReplyWatching | ReplyAuthenticated | ReplyHelp | ResyncFrame | WelcomeFrame
 """Each frame of one side."""

@@ -182,6 +182,8 @@ class Session:
                 self._welcomed(frame)
             elif frame["type"] == "reconnect":
                 self.connection.hint(frame["after_ms"] / 1_000)
+            elif frame["type"] == "hero":
+                self.hero = frame["hero"]
             elif frame["type"] == "expiring":
                 self.renewal.expiring(frame["after_ms"] / 1_000)
             else:

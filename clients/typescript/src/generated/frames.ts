@@ -145,6 +145,13 @@ export interface components {
             /** @description Rises by one with each change; the `ETag`. */
             version: components["schemas"]["Version"];
         };
+        /** @description The hero of the socket was changed, whoever changed it. */
+        HeroFrame: {
+            /** @description The hero as it is now. */
+            hero: components["schemas"]["Hero"];
+            /** @constant */
+            type: "hero";
+        };
         /** Format: int64 */
         HeroId: number;
         HeroName: string;
@@ -176,6 +183,20 @@ export interface components {
             cursor?: components["schemas"]["PageCursor"];
             /** @description Echoed in the answer. */
             id?: components["schemas"]["NullableCommandId"];
+            /** @constant */
+            type: "menu";
+        };
+        /** @description The menu was changed; at most once a second. A client reads these meals again, or the menu. */
+        MenuFrame: {
+            /**
+             * @description True if more changed than the lists may hold, or if nobody knows what did. The lists are
+             *     empty then, and the whole menu must be read again.
+             */
+            all?: boolean;
+            /** @description The meals that were added or changed. */
+            changed: components["schemas"]["MealId"][];
+            /** @description The meals that were deleted. */
+            deleted: components["schemas"]["MealId"][];
             /** @constant */
             type: "menu";
         };
@@ -483,7 +504,7 @@ export interface components {
             /** @constant */
             type: "resync";
         };
-        ServerFrame: components["schemas"]["DeletedFrame"] | components["schemas"]["ErrorFrame"] | components["schemas"]["ExpiringFrame"] | components["schemas"]["FeedFrame"] | components["schemas"]["OrderFrame"] | components["schemas"]["PongFrame"] | components["schemas"]["ReconnectFrame"] | components["schemas"]["ReplyFrame"] | components["schemas"]["ResyncFrame"] | components["schemas"]["WelcomeFrame"];
+        ServerFrame: components["schemas"]["DeletedFrame"] | components["schemas"]["ErrorFrame"] | components["schemas"]["ExpiringFrame"] | components["schemas"]["FeedFrame"] | components["schemas"]["HeroFrame"] | components["schemas"]["MenuFrame"] | components["schemas"]["OrderFrame"] | components["schemas"]["PongFrame"] | components["schemas"]["ReconnectFrame"] | components["schemas"]["ReplyFrame"] | components["schemas"]["ResyncFrame"] | components["schemas"]["WelcomeFrame"];
         SignedCursor: string;
         /**
          * @description Where an order stands.

@@ -26,6 +26,7 @@ pub fn begin(
         };
         ::metrics::counter!(metrics::RESUMES, "verdict" => verdict).increment(1);
         place.note_sent(&states(snapshot));
+        place.outbox().know_hero(snapshot.hero.version);
         place.outbox().know(snapshot.remainder.unwrap_or(snapshot.cursor));
         // The orders that did not fit into the welcome follow in resyncs.
         if snapshot.remainder.is_some() {

@@ -1,5 +1,5 @@
 //! The frames that one client gets without a command, on any wire: updates, resyncs, the staff
-//! feed, and the hint to reconnect.
+//! feed, the hero, the menu, and the hint to reconnect.
 //!
 //! A session waits for the next event of the stream, among other things, and then lets the stream
 //! send it on its wire. The stream holds no lock while it waits, and a client that does not read
@@ -183,6 +183,7 @@ impl Stream {
                 self.resync(missed);
                 Ok(())
             }
+            Out::Resource(frame) => send_frame(wire, WireFrame::from(frame)).await,
             Out::Ping => wire.ping().await,
             Out::Leave(after) => {
                 self.leaving = Some(Box::pin(tokio::time::sleep(after)));

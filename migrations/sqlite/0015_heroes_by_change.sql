@@ -1,0 +1,2 @@
+-- The gateway asks each second which heroes changed lately.
+create index if not exists heroes_by_change on heroes (changed) where changed is not null;

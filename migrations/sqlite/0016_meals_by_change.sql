@@ -1,0 +1,2 @@
+-- The gateway asks each second which meals changed lately.
+create index if not exists meals_by_change on meals (changed) where changed is not null;

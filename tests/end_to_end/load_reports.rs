@@ -63,8 +63,9 @@ async fn a_test_ends_when_a_requirement_breaks_after_its_grace_time() {
 async fn two_reports_are_compared_and_a_regression_decides_the_exit_code() {
     let stack = TestStack::embedded().delay("0s").start().await;
     let words = "--sockets 4 --rate 40 --duration 1s";
-    let run_before = LoadRun::of(stack.client().base(), words).await;
-    let before = run_before.is_well().report.clone();
+    let measured = LoadRun::of(stack.client().base(), words).await;
+    measured.is_well();
+    let before = measured.report;
     assert!(before["client"]["hosts"][0]["memory_bytes"].as_u64() > Some(1 << 20), "{before}");
     assert_eq!(before["service"][0]["program"], "gateway", "{before}");
     let mut after = before.clone();

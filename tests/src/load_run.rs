@@ -32,12 +32,11 @@ impl LoadRun {
     }
 
     /// Expects success, and that nothing was lost, refused or left without an answer.
-    pub fn is_well(&self) -> &Self {
+    pub fn is_well(&self) {
         assert_eq!(self.said.code, 0, "{:?}", self.said);
         for name in ["lost", "refused", "unanswered", "unsent", "cut"] {
             assert_eq!(self.count(name), 0, "{name}: {}", self.report);
         }
-        self
     }
 }
 

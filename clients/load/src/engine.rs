@@ -5,6 +5,7 @@
 //! sent. The process ends with the coordinator. An idle socket takes no more memory than its
 //! [`LoadConnection`], and a frame that is not checked is not parsed.
 
+mod answers;
 mod asking;
 mod connecting;
 mod connection;

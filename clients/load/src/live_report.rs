@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{MethodRouter, get};
 use galley_launch::{Inspection, ListenAddress, Listener};
 use tokio::sync::watch;
 
@@ -23,13 +23,18 @@ const BEGINS: &str = "<!doctype html>\n<meta http-equiv=\"refresh\" content=\"1\
     <meta name=\"color-scheme\" content=\"light dark\">\n<title>Galley load test</title>\n\
     <p>The test begins.</p>\n";
 
+/// Where the coordinator puts the newest report.
+pub type ReportPublisher = watch::Sender<Option<Arc<Report>>>;
+/// The status of figures that are not there yet.
+const UNKNOWN: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
+
 type Newest = watch::Receiver<Option<Arc<Report>>>;
 
 /// The addresses that serve the report of a running test.
 pub struct LiveReport {
     web: Inspection,
     metrics: Inspection,
-    newest: watch::Sender<Option<Arc<Report>>>,
+    newest: ReportPublisher,
     /// Messages about the addresses.
     pub addresses: Vec<String>,
 }
@@ -54,7 +59,7 @@ impl LiveReport {
     }
 
     /// Returns where the coordinator publishes reports; `None` if nobody can read them.
-    pub fn publisher(&self) -> Option<watch::Sender<Option<Arc<Report>>>> {
+    pub fn publisher(&self) -> Option<ReportPublisher> {
         (!self.addresses.is_empty()).then(|| self.newest.clone())
     }
 
@@ -63,7 +68,7 @@ impl LiveReport {
         let newest = self.newest.subscribe();
         let metrics = Router::new().route(
             "/metrics",
-            serve(newest.clone(), |report| {
+            serve(newest.clone(), UNKNOWN, |report| {
                 let kind = "text/plain; version=0.0.4; charset=utf-8";
                 ([(header::CONTENT_TYPE, kind)], prometheus::render(report)).into_response()
             }),
@@ -71,26 +76,34 @@ impl LiveReport {
         let web = Router::new()
             .route(
                 "/",
-                serve(newest.clone(), |report| {
+                serve(newest.clone(), StatusCode::OK, |report| {
                     let policy = [(header::CONTENT_SECURITY_POLICY, POLICY)];
                     (policy, Html(html::live(report))).into_response()
                 }),
             )
             .route(
                 "/figures",
-                serve(newest.clone(), |report| Html(html::figures(report)).into_response()),
+                serve(newest.clone(), UNKNOWN, |report| {
+                    Html(html::figures(report)).into_response()
+                }),
             )
-            .route("/report.json", serve(newest, |report| axum::Json(report).into_response()));
+            // Browsers ask for it.
+            .route("/favicon.ico", get(async || StatusCode::NO_CONTENT))
+            .route(
+                "/report.json",
+                serve(newest, UNKNOWN, |report| axum::Json(report).into_response()),
+            );
         self.web.beside(web, self.metrics.beside(metrics, test)).await
     }
 }
 
-/// Answers with the newest report; a page that comes too early is told to come again.
-fn serve(newest: Newest, answer: fn(&Report) -> Response) -> axum::routing::MethodRouter {
+/// Answers with the newest report. Before there is one the status is `early`, and a page comes
+/// again.
+fn serve(newest: Newest, early: StatusCode, answer: fn(&Report) -> Response) -> MethodRouter {
     get(async move || {
         let report = newest.borrow().clone();
         let Some(report) = report else {
-            return (StatusCode::SERVICE_UNAVAILABLE, Html(BEGINS)).into_response();
+            return (early, Html(BEGINS)).into_response();
         };
         let fresh =
             [(header::CACHE_CONTROL, "no-store"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];

@@ -173,6 +173,10 @@ pub struct LoadArguments {
 }
 
 const EXAMPLES: &str = "\
+Other commands, each with --help:
+  agent    open the sockets of a test whose coordinator runs on another machine (--agents)
+  compare  compare two reports that --json printed
+
 Examples:
   galley-load                                               1,000 sockets, 100 orders a second, 30 s
   galley-load idle --sockets 10000 --duration 1m            hold 10,000 sockets

@@ -9,7 +9,7 @@ use crate::load_arguments::{LoadArguments, OrderRate, Over, Scenario};
 use crate::load_failure::LoadFailure;
 use crate::load_stage::LinearProfile;
 use crate::measures::float;
-use crate::plan::{Every, PlacingPace, Plan, TlsPlan};
+use crate::plan::{Every, PlacingPace, TlsPlan};
 use crate::system_limits;
 
 /// Default sockets of one hero; a gateway allows 64.
@@ -163,60 +163,6 @@ impl LoadSettings {
     pub fn connections(&self) -> usize {
         self.sockets + self.dashboards + self.rest.unwrap_or(0)
     }
-
-    pub fn plans(
-        &self,
-        arguments: &LoadArguments,
-        heroes: &[i64],
-        meals: &[i64],
-        credentials: &Credentials,
-    ) -> Vec<Plan> {
-        let engines = self.processes;
-        let random = rand::random();
-        let count =
-            |number: usize| u32::try_from(number).expect("there are at most 1,000 processes");
-        let part =
-            |whole: usize, number: usize| whole / engines + usize::from(number < whole % engines);
-        let of_hero = |hero: usize| {
-            self.sockets / self.heroes + usize::from(hero < self.sockets % self.heroes)
-        };
-        let plan = |number: usize, heroes: Vec<i64>| Plan {
-            number: count(number),
-            engines: count(engines),
-            seed: arguments.seed,
-            gateways: self.gateways.clone(),
-            hosts: arguments.url.iter().map(gateway_addresses::host).collect(),
-            path: arguments.url[0].path().trim_end_matches('/').to_owned(),
-            tls: self.tls.clone(),
-            sources: self.sources.clone(),
-            tokens: credentials.tokens(&heroes),
-            heroes,
-            ordering: part(self.ordering, number),
-            meals: meals.to_vec(),
-            sockets: (number..self.heroes).step_by(engines).map(of_hero).sum(),
-            dashboards: part(self.dashboards, number),
-            profile: self.profile.clone(),
-            all_heroes: self.heroes,
-            mix: arguments.mix,
-            keys: self.keys,
-            run: random,
-            stream_permille: self.stream_permille,
-            slow_permille: self.slow_permille,
-            slow_rate: arguments.slow_rate,
-            ramp: arguments.ramp,
-            pace: self.pace.clone(),
-            burst: self.burst,
-            rest: self.rest.map(|rest| part(rest, number)),
-            storm: self.storm,
-            duration: millis(arguments.load_time()),
-            settle: millis(arguments.settle),
-            delay: arguments
-                .delay
-                .map(|delay| i64::try_from(delay.as_millis()).unwrap_or(i64::MAX)),
-        };
-        let own = |number| heroes.iter().skip(number).step_by(engines).copied().collect();
-        (0..engines).map(|number| plan(number, own(number))).collect()
-    }
 }
 
 /// Returns the number of heroes that may place so many orders a second.
@@ -280,7 +226,8 @@ fn float_of(count: usize) -> f64 {
     float(count as u64)
 }
 
-fn millis(duration: Duration) -> u64 {
+/// Returns whole milliseconds.
+pub fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 

@@ -111,6 +111,7 @@ impl RunProgress {
         let (passed, length) = (elapsed.min(whole).as_secs(), whole.as_secs());
         match &self.bars {
             Some(bars) => {
+                bars.sockets.set_position(open);
                 bars.time.set_length(length);
                 bars.time.set_position(passed);
                 bars.figures.set_message(figures);

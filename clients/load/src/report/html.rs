@@ -82,7 +82,7 @@ pub fn figures(report: &Report) -> String {
     } else {
         let errors = report.errors.iter();
         let errors =
-            errors.map(|error| ["".to_owned(), error.count.to_string(), error.what.clone()]);
+            errors.map(|error| [String::new(), error.count.to_string(), error.what.clone()]);
         add(&rows(["", "count", "error"], errors));
     }
     add("<h2>Settings</h2>\n");

@@ -40,7 +40,7 @@ test("the heroes of a list that was opened while the gateway is away come by the
   const { galley, open } = await kitchen(t, browser, "0s", { expected: OUTAGE });
   const page = await open("#/console");
   await galley.kill();
-  await page.getByRole("combobox").click();
+  await page.getByRole("combobox", { name: "Speak as" }).click();
   await page.getByRole("alert").getByText("The gateway cannot be reached.").waitFor();
   await galley.restart();
   await page.getByRole("option", { name: /Zoé/ }).waitFor();

@@ -11,6 +11,8 @@ test("allergies and ingredients that somebody changes elsewhere are on the open 
   const { galley, open } = await kitchen(t, browser, "0s");
   const page = await open();
   await page.getByRole("button", { name: "Order Soup" }).waitFor();
+  const asked = [];
+  page.on("request", (request) => asked.push(new URL(request.url()).pathname));
   await galley.ask("PATCH", "/heroes/1", { allergies: ["Leek"] });
   await page.getByRole("button", { name: "Order anyway: Soup" }).waitFor();
   await page.locator(".allergies").getByText("Leek").waitFor();
@@ -20,6 +22,11 @@ test("allergies and ingredients that somebody changes elsewhere are on the open 
   await page.getByRole("button", { name: "Order anyway: Pie" }).waitFor();
   await galley.ask("DELETE", "/meals/1");
   await page.getByRole("button", { name: "Order Soup" }).waitFor({ state: "detached" });
+  // The frames tell: the page asks for the meals that were changed, and for nothing else.
+  assert.deepEqual([...new Set(asked)].sort(), ["/meals/1", "/meals/2"]);
+  const many = Array.from({ length: 15 }, (_, index) => `Stew ${index}.`);
+  await Promise.all(many.map((name) => galley.ask("POST", "/meals", { name, price: 1, origin_planet: "Mars" })));
+  for (const name of many) await page.getByRole("button", { name: `Order ${name}` }).waitFor();
 });
 
 test("a search finds what is beyond the first hundred", async (t) => {
@@ -32,6 +39,13 @@ test("a search finds what is beyond the first hundred", async (t) => {
   const page = await open();
   await page.getByLabel("Search: Menu").fill("zebra");
   await page.getByRole("button", { name: "Order Zèbra" }).waitFor();
+  // What is found follows changes, too, and so does what was added since.
+  await galley.ask("PATCH", "/meals/252", { ingredients: ["Crème fraîche"] });
+  await page.getByRole("button", { name: "Order anyway: Zèbra" }).waitFor();
+  const foal = await galley.ask("POST", "/meals", { name: "Zebra foal", price: 1, origin_planet: "Mars" });
+  await page.getByRole("button", { name: "Order Zebra foal" }).waitFor();
+  await galley.ask("DELETE", `/meals/${foal.id}`);
+  await page.getByRole("button", { name: "Order Zebra foal" }).waitFor({ state: "detached" });
   await page.getByLabel("Search: Menu").fill("stew");
   for (const last of ["099", "199"]) {
     await page.getByRole("button", { name: `Order Stew ${last}` }).waitFor();

@@ -1,54 +1,56 @@
-// The menu as one hero sees it: read by the page, searched by the service however long it is, and read again from time to time.
+// The menu as one hero sees it: read by the page, searched by the gateway however long it is, and kept up to date by `menu` frames.
 
-import type { Meal } from "galley-client";
+import type { Frame, Galley, Meal } from "galley-client";
+import { onDestroy } from "svelte";
 import { fold } from "./allergy";
 import { names } from "./names.svelte";
 import { wholePage } from "./pages";
 import { Reading } from "./reading.svelte";
-import { regularly } from "./regularly";
 import { answered, session } from "./session.svelte";
 
 const PAGE = 100;
-
-/** Where a page begins, what it holds, and where the next one begins. */
-interface Part {
-  cursor: string | undefined;
-  items: Meal[];
-  next: string | null;
-}
+/** The most changed meals that are read one by one; beyond, the menu is read again. */
+const FEW = 10;
 
 export class Menu {
   /** Of the whole menu. */
   readonly reading = new Reading();
-  /** Of what is searched for. */
+  /** Of the search. */
   readonly searching = new Reading();
-  #parts = $state.raw<readonly Part[]>([]);
-  #found = $state.raw<readonly Part[]>([]);
+  /** The part of the menu that has been read, from its beginning, and the cursor after it. */
+  #meals = $state.raw<readonly Meal[] | undefined>();
+  #next = $state.raw<string | null>(null);
   #search = $state("");
-  /** What `#found` was searched for; nothing as long as no answer came. */
+  /** The meals that the gateway has found, the cursor after them, and the text that they were searched for. */
+  #found = $state.raw<readonly Meal[]>([]);
+  #foundNext = $state.raw<string | null>(null);
   #answered = $state<string | undefined>();
-  #turn = 0;
+  /** Whether single meals are being read. */
+  #patching = false;
+  /** Whether the menu changed while it was being read, so that it has to be read again. */
+  #stale = false;
 
-  readonly #meals = $derived(this.#parts.flatMap(({ items }) => items));
-  /** Meals whose names or ingredients contain what is searched for. The service looks at the names of all, this page at what it has. */
+  /** The meals whose names or ingredients contain the search. The gateway searches the names of all meals, this page what it has read. */
   readonly shown: readonly Meal[] | undefined = $derived.by(() => {
-    if (this.#parts.length === 0) return undefined;
     const wanted = fold(this.#search);
-    if (!wanted) return unique(this.#meals);
+    if (this.#meals === undefined || !wanted) return this.#meals;
     const here = this.#meals.filter(({ name, ingredients }) => [name, ...ingredients].some((text) => fold(text).includes(wanted)));
-    const found = this.#answered === this.#search ? this.#found.flatMap(({ items }) => items) : [];
-    if (here.length + found.length === 0 && this.#answered !== this.#search && !this.searching.problem) return undefined;
-    return unique([...here, ...found]);
+    const isAnswered = this.#answered === this.#search;
+    const all = [...new Map([...here, ...(isAnswered ? this.#found : [])].map((meal) => [meal.id, meal])).values()];
+    return all.length === 0 && !isAnswered && !this.searching.problem ? undefined : all;
   });
   /** Whether there is more to show. */
-  readonly more: boolean = $derived(this.#search ? next(this.#found) !== null : next(this.#parts) !== null);
+  readonly more: boolean = $derived((this.#search ? this.#foundNext : this.#next) !== null);
   /** Whether ingredients are searched in a part of the menu only. */
-  readonly partial: boolean = $derived(this.#search !== "" && next(this.#parts) !== null);
-  readonly empty: boolean = $derived(this.#parts.length > 0 && this.#meals.length === 0);
+  readonly partial: boolean = $derived(this.#search !== "" && this.#next !== null);
+  readonly empty: boolean = $derived(this.#meals?.length === 0);
 
-  constructor() {
-    this.#read(undefined, false);
-    regularly(() => this.#refresh());
+  /** For a component that is being made; ends with it. */
+  constructor(client: Galley) {
+    this.#read();
+    client.on("menu", (frame) => void this.#follow(frame));
+    // No frame tells what changed before the connection was there.
+    onDestroy(session.onBack(() => this.#refresh()));
   }
 
   get search(): string {
@@ -59,58 +61,75 @@ export class Menu {
     this.#search = text;
     this.searching.stop();
     this.searching.problem = undefined;
-    if (fold(text)) this.#find(undefined);
+    if (fold(text)) this.#find();
   }
 
   showMore(): void {
-    if (this.#search) this.#find(next(this.#found) ?? undefined);
-    else this.#read(next(this.#parts) ?? undefined, true);
+    if (this.#search) this.#find(this.#foundNext ?? undefined);
+    else if (this.reading.problem) this.reading.retry();
+    else if (!this.reading.loading) this.#read(this.#next ?? undefined);
   }
 
-  #read(cursor: string | undefined, add: boolean): void {
-    void this.reading.ask((wanted) => page(cursor, "", wanted), (data) => {
-      const part = partOf(cursor, data);
-      this.#parts = add ? [...this.#parts, part] : [part];
+  /** Reads on from the cursor; without one it reads again as much as is there. */
+  #read(cursor?: string): void {
+    const length = cursor === undefined ? (this.#meals?.length ?? 0) : 0;
+    void this.reading.ask((wanted) => page(length, cursor, "", wanted), ({ items, next_cursor }) => {
+      names.learn("meal", items);
+      this.#meals = cursor === undefined ? items : [...(this.#meals ?? []), ...items];
+      this.#next = next_cursor;
+      if (this.#stale) this.#refresh();
     });
   }
 
-  #find(cursor: string | undefined): void {
+  #find(cursor?: string): void {
     const q = this.#search;
-    void this.searching.ask((wanted) => page(cursor, q, wanted), (data) => {
-      const part = partOf(cursor, data);
-      this.#found = cursor === undefined ? [part] : [...this.#found, part];
+    const length = cursor === undefined && this.#answered === q ? this.#found.length : 0;
+    void this.searching.ask((wanted) => page(length, cursor, q, wanted), ({ items, next_cursor }) => {
+      names.learn("meal", items);
+      this.#found = cursor === undefined ? items : [...this.#found, ...items];
+      this.#foundNext = next_cursor;
       this.#answered = q;
     });
   }
 
-  /** One page at a time, in turns, so that a long menu costs no more than a short one. */
-  async #refresh(): Promise<void> {
-    const search = this.#search;
-    const parts = search && this.#answered === search ? [...this.#parts, ...this.#found] : this.#parts;
-    const part = parts[this.#turn++ % Math.max(1, parts.length)];
-    if (!part) return;
-    const found = this.#found.includes(part);
-    const { data } = await answered(page(part.cursor, found ? search : ""));
-    if (!data || (found && search !== this.#search)) return;
-    const fresh = partOf(part.cursor, data);
-    if (same(part, fresh)) return;
-    const swap = (parts: readonly Part[]) => parts.map((one) => (one === part ? fresh : one));
-    [this.#parts, this.#found] = [swap(this.#parts), swap(this.#found)];
+  #refresh(): void {
+    this.#stale = false;
+    this.#read();
+    if (fold(this.#search)) this.#find();
+  }
+
+  /** Reads the meals that were changed. What changes meanwhile is read again afterwards. */
+  async #follow({ changed, deleted, all }: Frame<"menu">): Promise<void> {
+    if (this.#patching || this.reading.loading) {
+      this.#stale = true;
+      return;
+    }
+    if (all || changed.length > FEW || this.#meals === undefined) return this.#refresh();
+    this.#patching = true;
+    const answers = await Promise.all(changed.map((id) => answered(session.rest.GET("/meals/{id}", { params: { path: { id } } }))));
+    this.#patching = false;
+    const failed = answers.some(({ problem }) => problem && problem.status !== 404);
+    if (failed || this.#stale || this.reading.loading) return this.#refresh();
+    const fresh = answers.flatMap(({ data }) => data ?? []);
+    const gone = [...deleted, ...changed.filter((_, index) => answers[index]?.problem)];
+    names.learn("meal", fresh);
+    const known = new Set(this.#meals.map(({ id }) => id));
+    // The newest meals are at the end: that is shown once all of the menu is.
+    const added = this.#next === null ? fresh.filter(({ id }) => !known.has(id)) : [];
+    this.#meals = [...patched(this.#meals, fresh, gone), ...added];
+    this.#found = patched(this.#found, fresh, gone);
+    if (this.partial && changed.some((id) => !known.has(id))) this.#find();
   }
 }
 
-function page(cursor: string | undefined, q: string, wanted?: () => boolean) {
+/** A page of the menu, or as many meals as this if that is more. */
+function page(length: number, cursor: string | undefined, q: string, wanted: () => boolean) {
   const filter = { limit: PAGE, ...(q ? { q } : {}) };
   const get = (cursor: string | undefined) => session.rest.GET("/meals", { params: { query: { ...filter, ...(cursor ? { cursor } : {}) } } });
-  return wholePage<Meal>(PAGE, cursor, get, wanted);
+  return wholePage<Meal>(Math.max(PAGE, length), cursor, get, wanted);
 }
 
-function partOf(cursor: string | undefined, { items, next_cursor }: { items: Meal[]; next_cursor: string | null }): Part {
-  names.learn("meal", items);
-  return { cursor, items, next: next_cursor };
+function patched(meals: readonly Meal[], fresh: readonly Meal[], gone: readonly number[]): Meal[] {
+  const newest = new Map(fresh.map((meal) => [meal.id, meal]));
+  return meals.filter(({ id }) => !gone.includes(id)).map((meal) => newest.get(meal.id) ?? meal);
 }
-
-const next = (parts: readonly Part[]): string | null => parts.at(-1)?.next ?? null;
-const unique = (meals: readonly Meal[]): Meal[] => [...new Map(meals.map((meal) => [meal.id, meal])).values()];
-const marks = ({ items, next }: Part): string => [...items.map(({ id, version }) => `${id}.${version}`), next].join();
-const same = (one: Part, other: Part): boolean => marks(one) === marks(other);

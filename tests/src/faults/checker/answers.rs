@@ -3,6 +3,20 @@
 use super::{Breaches, Case, CheckedRule};
 use crate::faults::record::{Deed, RecordedEvent};
 
+/// The types of the frames that a listener may get.
+const FRAMES: [&str; 10] = [
+    "welcome",
+    "order",
+    "deleted",
+    "hero",
+    "menu",
+    "resync",
+    "reconnect",
+    "feed",
+    "reply",
+    "error",
+];
+
 pub(super) fn check(case: &Case<'_>, violations: &mut Breaches) {
     for request in &case.requests {
         let expected: &[u16] = match request.deed {
@@ -21,10 +35,9 @@ pub(super) fn check(case: &Case<'_>, violations: &mut Breaches) {
             );
         }
     }
-    let frames = ["welcome", "order", "deleted", "resync", "reconnect", "feed", "reply", "error"];
     for entry in case.entries {
         if let RecordedEvent::Heard { frame, .. } = &entry.event
-            && !frame["type"].as_str().is_some_and(|kind| frames.contains(&kind))
+            && !frame["type"].as_str().is_some_and(|kind| FRAMES.contains(&kind))
         {
             violations.add(CheckedRule::KnownAnswer, format!("there is no such frame: {frame}"));
         }

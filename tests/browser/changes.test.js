@@ -56,12 +56,14 @@ test("what fails stays on the page with its reason, and is tried again under the
   const failure = page.locator('[data-failure="place"]');
   await failure.getByText("Not ordered. Something went wrong in the gateway.").waitFor();
   await button(page, "Try again: Soup").click();
-  await page.waitForFunction(() => document.querySelectorAll(".toast").length === 2);
+  while (sent.filter(({ type }) => type === "place").length < 2) await page.evaluate(() => new Promise(requestAnimationFrame));
+  await failure.waitFor();
   await accessible(page, "a placement failed");
   refused = undefined;
   await button(page, "Try again: Soup").click();
   await order(page, 1, "IN_PROGRESS").waitFor();
   await failure.waitFor({ state: "detached" });
+  await page.locator(".toast-bad").waitFor({ state: "detached" });
   const keys = sent.filter(({ type }) => type === "place").map(({ key }) => key);
   assert.deepEqual([keys.length, new Set(keys).size, await placed(galley)], [3, 1, 1]);
 

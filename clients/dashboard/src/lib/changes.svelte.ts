@@ -20,7 +20,7 @@ type Change =
   | { type: "place"; meal_id: number; key: string }
   | { type: "cancel"; order_id: number; reason: string }
   | { type: "delete"; order_id: number };
-/** A change that failed, and the reason in the language of the page. */
+/** A change that failed. `id` is that of the message about it; the reason is in the language of the page. */
 export type Failure = Change & { id: number; why: () => string };
 
 export class Changes {
@@ -29,7 +29,6 @@ export class Changes {
   /** The changes that failed, until they are tried again or dismissed. */
   failures = $state.raw<readonly Failure[]>([]);
   #deletions = $state.raw<ReadonlyMap<number, Undoable>>(new Map());
-  #next = 1;
 
   /** For a component that is being made; deletions that have not been sent end with it. */
   constructor(readonly client: Galley) {
@@ -38,7 +37,7 @@ export class Changes {
       this.pending = pending;
       // A connection that begins anew places by itself what it has kept.
       const keys = pending.map((one) => one.type === "place" && one.key);
-      this.failures = this.failures.filter((one) => one.type !== "place" || !keys.includes(one.key));
+      this.#settle((one) => one.type === "place" && keys.includes(one.key));
     });
     onDestroy(undoAll);
   }
@@ -97,7 +96,7 @@ export class Changes {
   }
 
   dismiss(id: number): void {
-    this.failures = this.failures.filter((one) => one.id !== id);
+    this.#settle((one) => one.id === id);
   }
 
   withdraw(id: number): void {
@@ -106,7 +105,7 @@ export class Changes {
   }
 
   async #attempt(change: Change): Promise<void> {
-    this.failures = this.failures.filter((one) => !sameSubject(one, change));
+    this.#settle((one) => sameSubject(one, change));
     try {
       if (change.type === "cancel") await this.client.cancel(change.order_id, change.reason);
       else if (change.type === "delete") await this.client.delete(change.order_id);
@@ -117,9 +116,14 @@ export class Changes {
     } catch (error) {
       if (error instanceof GalleyError && QUIET.includes(error.code)) return;
       const why = () => `${i18n.words.order.failed[change.type]} ${failureText(error)}`;
-      this.failures = [...this.failures, { ...change, id: this.#next++, why }].slice(-MAX_FAILURES);
-      toasts.bad(why());
+      this.failures = [...this.failures, { ...change, id: toasts.bad(why()), why }].slice(-MAX_FAILURES);
     }
+  }
+
+  /** Takes failures out of sight, with the messages about them. */
+  #settle(isOver: (one: Failure) => boolean): void {
+    for (const { id } of this.failures.filter(isOver)) toasts.dismiss(id);
+    this.failures = this.failures.filter((one) => !isOver(one));
   }
 
   #endDeletion(orderId: number): void {

@@ -6,6 +6,7 @@
 //! other hero. No guard of a map leaves this file.
 
 mod delivery;
+mod menu_delivery;
 pub mod outbox;
 mod push_spans;
 mod repair;
@@ -30,10 +31,11 @@ pub use crate::versions::VersionSeen;
 use crate::versions::{Judged, Source, Versions, Wanted};
 pub use delivery::Notice;
 use delivery::{Delivery, by_hero};
+pub use menu_delivery::MenuNews;
 pub use outbox::{Missed, Out, Outbox};
 use push_spans::trace_pushes;
 pub use repair::Repair;
-pub use resource_frame::{MenuNews, ResourceFrame};
+pub use resource_frame::ResourceFrame;
 use safe_cursor::CurrentSafeCursor;
 use shard::Shard;
 use socket_counts::SocketCounts;

@@ -1,10 +1,11 @@
 //! Loads that change over time and mix requests, and the files that describe them.
 
 use std::fs;
+use std::time::Duration;
 
 use galley_tests::command_output::run;
 use galley_tests::signed_token::{hero, staff};
-use galley_tests::{Lie, LoadRun, LyingGateway, TestStack};
+use galley_tests::{Lie, LoadRun, LyingGateway, StackBuilder, TestStack, until};
 
 /// The values of the moments of a report.
 fn over_time(run: &LoadRun, name: &str) -> Vec<u64> {
@@ -13,9 +14,7 @@ fn over_time(run: &LoadRun, name: &str) -> Vec<u64> {
 }
 
 on_both_deployments!(sockets_and_rate_follow_the_stages_and_every_request_is_answered);
-async fn sockets_and_rate_follow_the_stages_and_every_request_is_answered(
-    stack: galley_tests::StackBuilder,
-) {
+async fn sockets_and_rate_follow_the_stages_and_every_request_is_answered(stack: StackBuilder) {
     let stack = stack.delay("10ms..50ms").set("GALLEY_COMMAND_RATE", "unlimited").start().await;
     let words = "--processes 2 --heroes 5 --stage 2s:60:100 --stage 3s:60 --stage 1500ms:4:0";
     let run = LoadRun::of(stack.client().base(), words).await;
@@ -69,6 +68,35 @@ async fn requests_whose_answer_a_storm_cut_off_are_repeated_and_place_one_order(
     assert_eq!(run.count("acked"), run.count("placed"), "{}", run.report);
     let orders = stack.client().all("/orders").await.len() as u64;
     assert_eq!(orders, run.count("placed"), "no order was placed twice");
+}
+
+#[tokio::test]
+async fn with_keys_every_request_is_answered_although_the_network_cuts_connections() {
+    let stack = TestStack::embedded().delay("0s").set("GALLEY_COMMAND_RATE", "unlimited").start();
+    let stack = stack.await;
+    let (proxy, behind) = stack.proxied().await;
+    proxy.slow(Duration::from_millis(20)); // so that answers are under way when it cuts
+    let orders = async || stack.client().all("/orders").await.len();
+    let mut placed = 0;
+    for over in ["socket", "rest"] {
+        let words = format!(
+            "--sockets 8 --heroes 4 --rate 60 --duration 3s --keys --over {over} --connections 8"
+        );
+        let before = orders().await;
+        let cuts = async {
+            for wanted in [20, 50, 80] {
+                let grown = async || (orders().await > before + wanted).then_some(());
+                until("more orders", grown).await;
+                proxy.cut();
+            }
+        };
+        let (run, ()) = tokio::join!(LoadRun::of(behind.base(), &words), cuts);
+        assert_eq!((run.said.code, run.count("unanswered")), (0, 0), "{over}: {:?}", run.said);
+        assert!(run.report["errors"][0]["count"].as_u64() > Some(0), "{over}: {}", run.report);
+        assert_eq!(run.count("acked"), run.count("placed"), "{over}: {}", run.report);
+        placed += run.count("placed");
+    }
+    assert_eq!(orders().await as u64, placed, "no order was placed twice");
 }
 
 #[tokio::test]

@@ -163,7 +163,7 @@ impl TestedGateway {
         let status = answer.status().as_u16();
         if status == 401 && self.token.is_none() {
             return Err(LoadFailure::Failed(format!(
-                "the gateway at {} asks for tokens: name its secret with --jwt-secret-file",
+                "the gateway at {} asks for tokens: name its secret with --jwt-secret-file, or a token of staff with --token-file",
                 self.name()
             )));
         }

@@ -78,11 +78,14 @@ impl Engine {
         self.ask(PendingRequest { index, hero, due, asked });
     }
 
-    /// Repeats the requests of this connection whose answers were cut off.
-    pub(super) fn ask_again(&mut self, index: usize) {
-        for request in self.placing.cut_off.remove(&index).unwrap_or_default() {
-            self.ask(request);
+    /// Repeats the requests of this connection whose answers were cut off. Returns false if there
+    /// are none.
+    pub(super) fn ask_again(&mut self, index: usize) -> bool {
+        let cut_off = self.placing.cut_off.remove(&index).unwrap_or_default();
+        for request in &cut_off {
+            self.ask(*request);
         }
+        !cut_off.is_empty()
     }
 
     fn choose(&mut self, hero: usize) -> Asked {

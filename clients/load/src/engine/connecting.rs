@@ -255,8 +255,10 @@ impl Engine {
             ConnectionRole::Staff { .. } => self.say(index, br#"{"type":"watch","max_rate":10}"#),
             ConnectionRole::Hero { .. } | ConnectionRole::Rest => {}
         }
-        self.ask_again(index);
-        self.give_credits(index);
+        // Over REST a repeated request takes the connection; its answer gives the credit.
+        if !self.ask_again(index) || role != ConnectionRole::Rest {
+            self.give_credits(index);
+        }
     }
 
     pub(super) fn watch(&mut self, index: usize, interest: Interest) {

@@ -8,13 +8,15 @@ export class Steady {
 
   constructor(value: () => unknown) {
     this.#last = value();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    // The timer outlives a run of the effect: what it reads may change while the value stays as it is.
     $effect(() => {
       const present = value();
       if (present === this.#last) return;
       this.#last = present;
       this.#changed = true;
-      const timer = setTimeout(() => (this.#changed = false), NOTICE);
-      return () => clearTimeout(timer);
+      clearTimeout(timer);
+      timer = setTimeout(() => (this.#changed = false), NOTICE);
     });
   }
 

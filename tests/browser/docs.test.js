@@ -45,8 +45,6 @@ test("the page about the live updates is read under a path, with tokens on, at a
     assert.deepEqual(await faults(live), [], `${width} ${colorScheme}`);
     await accessible(live, `${width} ${colorScheme}`);
   }
-  await live.emulateMedia({ forcedColors: "active" });
-  assert.deepEqual(await faults(live), []);
   await live.getByRole("link", { name: "resync" }).first().click();
   assert.match(await live.locator(":target").innerText(), /gateway → client/);
   const reconnect = live.getByRole("row", { name: /1012/ });

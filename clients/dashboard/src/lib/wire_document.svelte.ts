@@ -71,21 +71,29 @@ class WireDocument {
     this.#asked = true;
   }
 
-  /** What a type of frame means. */
-  about = (type: string): string | undefined => this.#document.components.messages[type]?.summary;
+  /** The message that a frame is. A command and a frame of the gateway may have one type. */
+  messageOf(type: string, sent: boolean): Message | undefined {
+    const commands = this.#commands;
+    const messages = Object.entries(this.#document.components.messages);
+    const is = (message: Message) => message.name === type || this.#object(message.payload).properties?.["type"]?.const === type;
+    return messages.find(([name, message]) => commands.includes(name) === sent && is(message))?.[1];
+  }
 
   /** The commands of this role that have the form of an object. */
   commands(role: "hero" | "staff"): CommandForm[] {
-    const { operations, components } = this.#document;
-    const received = Object.values(operations).filter(({ action }) => action === "receive");
-    const names = received.flatMap(({ messages }) => messages.map(nameOf));
-    return [...new Set(names)].flatMap((name) => {
-      const message = components.messages[name];
+    return this.#commands.flatMap((name) => {
+      const message = this.#document.components.messages[name];
       if (!message || (message["x-senders"] && !message["x-senders"].includes(role))) return [];
       const payload = this.#object(message.payload);
       if (!payload.properties) return [];
       return [{ name, about: message.summary ?? "", fields: this.#fields(payload) }];
     });
+  }
+
+  /** The names of the messages that the gateway receives. */
+  get #commands(): string[] {
+    const received = Object.values(this.#document.operations).filter(({ action }) => action === "receive");
+    return [...new Set(received.flatMap(({ messages }) => messages.map(nameOf)))];
   }
 
   async #read(): Promise<void> {

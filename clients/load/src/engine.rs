@@ -5,7 +5,6 @@
 //! sent. The process ends with the coordinator. An idle socket takes no more memory than its
 //! [`LoadConnection`], and a frame that is not checked is not parsed.
 
-mod answers;
 mod asking;
 mod connecting;
 mod connection;
@@ -15,6 +14,7 @@ mod load_stream;
 mod placements;
 mod received_frame;
 mod receiving;
+mod request_answers;
 mod schedule;
 mod socket_ramp;
 mod tracker;

@@ -11,7 +11,7 @@ use galley_launch::Supervisor;
 use galley_protocol::frame::Page;
 use galley_protocol::{
     CancelOrder, DeleteOrder, Deleted, GetOrder, HeroId, ListOrders, OfHero, Order, OrderId,
-    OrderView, PlaceOrder, Problem, ProblemType, ResumeCursor, TraceContext, Update,
+    OrderView, PlaceOrder, Problem, ProblemType, ResumeCursor, Sentence, TraceContext, Update,
 };
 use galley_store::{
     CancelVerdict, Changes, ChangesRequest, DeleteVerdict, MAX_BATCH, PlaceVerdict, Snapshot,
@@ -147,10 +147,12 @@ impl Commands {
                 PlaceVerdict::Placed(order) => Ok(Placed { order, replayed: false }),
                 PlaceVerdict::Replayed(order) => Ok(Placed { order, replayed: true }),
                 PlaceVerdict::KeyReused => Err(Problem::new(ProblemType::IdempotencyKeyReused)
-                    .with_detail("this key came before with another hero or meal")),
+                    .with_detail(Sentence::KeyOfOtherOrder)),
                 PlaceVerdict::HeroNotFound => Err(no_hero(hero_id)),
-                PlaceVerdict::MealNotFound => Err(Problem::new(ProblemType::MealNotFound)
-                    .with_detail(format!("there is no meal {meal_id}"))),
+                PlaceVerdict::MealNotFound => {
+                    Err(Problem::new(ProblemType::MealNotFound)
+                        .with_detail(Sentence::NoMeal(meal_id)))
+                }
             }
         }
     }
@@ -166,7 +168,7 @@ impl Commands {
         match verdict(self.cancellations.submit_traced(request, trace)).await? {
             CancelVerdict::Cancelled(order) => Ok(order),
             CancelVerdict::AlreadyFinished(order) => {
-                let detail = format!("order {order_id} is {} already", order.status);
+                let detail = Sentence::OrderEnded(order_id, order.status);
                 Err(Problem::new(ProblemType::AlreadyFinished)
                     .with_detail(detail)
                     .with_order(order))
@@ -187,7 +189,7 @@ impl Commands {
         match verdict(self.deletions.submit_traced(request, trace)).await? {
             DeleteVerdict::Deleted { deleted, .. } => Ok(deleted),
             DeleteVerdict::NotFinished(order) => {
-                let detail = format!("order {order_id} is {}", order.status);
+                let detail = Sentence::OrderActive(order_id, order.status);
                 Err(Problem::new(ProblemType::NotFinished).with_detail(detail).with_order(order))
             }
             DeleteVerdict::Stale(order) => Err(stale(order)),
@@ -306,7 +308,7 @@ fn reader<Q: Send + Sync + 'static, A: Send + 'static>(
 }
 
 fn stale(order: Order) -> Problem {
-    let detail = format!("order {} has version {} now", order.id, order.version);
+    let detail = Sentence::OrderChanged(order.id, order.version);
     Problem::new(ProblemType::VersionMismatch).with_detail(detail).with_order(order)
 }
 

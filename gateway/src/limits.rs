@@ -27,7 +27,7 @@ pub use seats::{NoSeat, Seat, Seats};
 pub use unread_answers::UnreadAnswers;
 pub use waiting_sockets::{WaitingPlace, WaitingSockets};
 
-use galley_protocol::{Problem, ProblemType};
+use galley_protocol::{Problem, ProblemType, Sentence};
 
 use crate::metrics;
 
@@ -39,7 +39,7 @@ pub fn count(limit: &'static str) {
 }
 
 /// Counts a caller that has too much under way, and returns its problem.
-fn too_much(limit: &'static str, detail: &str) -> Problem {
+fn too_much(limit: &'static str, detail: Sentence) -> Problem {
     count(limit);
     Problem::new(ProblemType::RateLimited).with_detail(detail).with_retry_after(RETRY_AFTER_MS)
 }

@@ -10,7 +10,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use galley_protocol::{HeroId, Problem, ProblemType};
+use galley_protocol::{HeroId, Problem, ProblemType, Sentence};
 use galley_store::Store;
 use tokio::sync::{Mutex, Notify};
 
@@ -136,7 +136,7 @@ impl OpenOrders {
     fn too_many(&self) -> Problem {
         limits::count("open-orders");
         Problem::new(ProblemType::TooManyOpenOrders)
-            .with_detail(format!("this hero has {} orders that have not ended", self.most))
+            .with_detail(Sentence::OpenOrders(self.most))
             .with_retry_after(FULL_FOR_MS)
     }
 }

@@ -60,7 +60,9 @@ const BESIDE_THE_DOCUMENT: [&str; 9] = [
                        sockets at `/ws`, or `GET /heroes/{id}/events`, the moment it is committed: \
                        [a page](live/) and [`/asyncapi.json`](../asyncapi.json) describe those. Every error is `application/problem+json` \
                        (RFC 9457); its `type` is a path that explains it, its `instance` names the request (`X-Request-Id`). \
-                       `traceparent` (W3C Trace Context) names the span of the caller.",
+                       `traceparent` (W3C Trace Context) names the span of the caller. `Accept-Language` (RFC 9110 section 12.5.4) \
+                       names the languages of the reader, for problems and the messages of orders that no person wrote; \
+                       `Content-Language` says which one came. English stands in for languages that this service does not speak.",
         license(name = "MIT", identifier = "MIT"),
     ),
     tags(

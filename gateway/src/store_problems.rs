@@ -1,30 +1,21 @@
 //! The problems that clients get for errors of the store.
 
 use galley_bus::LogLimiter;
-use galley_protocol::{Hero, HeroId, OrderId, Problem, ProblemType, Resource};
+use galley_protocol::{HeroId, OrderId, Problem, ProblemType, Sentence};
 use galley_store::StoreError;
 
 /// Wait suggested to a refused caller, in milliseconds.
 pub const RETRY_AFTER_MS: u64 = 1_000;
 
-/// The outcome of a request after most failures of the database.
-const UNCERTAIN: &str = "the request may or may not have been applied";
-
 /// Returns the problem of a hero that does not exist, or is not the caller.
 #[must_use]
 pub fn no_hero(hero_id: HeroId) -> Problem {
-    unknown::<Hero>(hero_id)
-}
-
-/// Returns the problem of a hero or a meal that does not exist.
-#[must_use]
-pub fn unknown<R: Resource>(id: R::Id) -> Problem {
-    Problem::new(R::NOT_FOUND).with_detail(format!("there is no {} {id}", R::WORD))
+    Problem::new(ProblemType::HeroNotFound).with_detail(Sentence::NoHero(hero_id))
 }
 
 #[must_use]
 pub fn no_order(order_id: OrderId) -> Problem {
-    Problem::new(ProblemType::OrderNotFound).with_detail(format!("there is no order {order_id}"))
+    Problem::new(ProblemType::OrderNotFound).with_detail(Sentence::NoOrder(order_id))
 }
 
 /// Returns the problem for an error of the store. The error itself goes only to the log.
@@ -33,11 +24,15 @@ pub fn problem(error: &StoreError) -> Problem {
     match error {
         // The store has logged it, once for all callers.
         StoreError::Unavailable(_) => Problem::new(ProblemType::Unavailable)
-            .with_detail(format!("{}; {UNCERTAIN}", error.words()))
+            .with_detail(Sentence::MaybeChanged(Box::new(Sentence::DatabaseUnreachable)))
             .with_retry_after(RETRY_AFTER_MS),
         StoreError::Trouble(trouble, _) => {
-            let outcome = if trouble.changed_nothing() { "nothing was changed" } else { UNCERTAIN };
-            let detail = format!("{}; {outcome}", trouble.words());
+            let words = Box::new(trouble.sentence());
+            let detail = if trouble.changed_nothing() {
+                Sentence::NothingChanged(words)
+            } else {
+                Sentence::MaybeChanged(words)
+            };
             if trouble.may_pass() {
                 Problem::new(ProblemType::Unavailable)
                     .with_detail(detail)
@@ -49,7 +44,7 @@ pub fn problem(error: &StoreError) -> Problem {
         StoreError::Contended(_) => {
             tracing::debug!(%error, "answered 503");
             Problem::new(ProblemType::Overloaded)
-                .with_detail("other requests kept changing the same; try again")
+                .with_detail(Sentence::Contended)
                 .with_retry_after(RETRY_AFTER_MS)
         }
         StoreError::Failed(_) => {

@@ -18,6 +18,7 @@ pub mod query;
 mod refusal;
 pub mod refused_stream;
 pub mod request_identity;
+pub mod spoken;
 pub mod static_file;
 
 use std::sync::Arc;
@@ -27,7 +28,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
-use galley_protocol::{Problem, ProblemType};
+use galley_protocol::{Problem, ProblemType, Sentence};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::limits::Meters;
@@ -74,7 +75,7 @@ async fn not_found(method: Method, uri: Uri) -> Response {
     }
     let shown = &path[..path.floor_char_boundary(MAX_SHOWN)];
     let problem = Problem::new(ProblemType::NotFound);
-    Refusal(problem.with_detail(format!("nothing is at {shown}"))).into_response()
+    Refusal(problem.with_detail(Sentence::NothingAt(shown.to_owned()))).into_response()
 }
 
 /// The router adds `Allow`.
@@ -85,7 +86,7 @@ async fn method_not_allowed(method: Method) -> Response {
     let method = method.as_str();
     let shown = &method[..method.floor_char_boundary(MAX_SHOWN)];
     let problem = Problem::new(ProblemType::MethodNotAllowed)
-        .with_detail(format!("{shown} is not allowed here; `Allow` lists what is"));
+        .with_detail(Sentence::MethodNotAllowed(shown.to_owned()));
     Refusal(problem).into_response()
 }
 

@@ -53,19 +53,6 @@ impl Forbidden {
             _ => None,
         }
     }
-
-    /// Returns its name in a sentence.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Control => "a control character",
-            Self::LineBreak => "a line break",
-            Self::Bidirectional => "a bidirectional control",
-            Self::Tag => "an invisible tag",
-            Self::Annotation => "an annotation mark",
-            Self::Noncharacter => "not a character",
-        }
-    }
 }
 
 /// Returns true if ignored in comparisons: joiners, soft hyphens, variation selectors, fillers.

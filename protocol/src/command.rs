@@ -4,6 +4,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::sentence::Sentence;
 use crate::{
     HeroId, IdempotencyKey, MealId, OrderId, PageCursor, ReasonText, Status, Timestamp,
     TraceContext, Version,
@@ -154,21 +155,21 @@ impl Watch {
 /// Reads the `feed` frames a second that a watcher asks for.
 ///
 /// # Errors
-/// A detail for people when the number is not from 1 to 50.
-pub fn rate(number: i64) -> Result<u8, String> {
+/// A sentence for people when the number is not from 1 to 50.
+pub fn rate(number: i64) -> Result<u8, Sentence> {
     u8::try_from(number)
         .ok()
         .filter(|rate| (1..=MAX_RATE).contains(rate))
-        .ok_or_else(|| format!("must be from 1 to {MAX_RATE}"))
+        .ok_or(Sentence::OutOfRange(1, usize::from(MAX_RATE)))
 }
 
 /// Reads a page's limit.
 ///
 /// # Errors
-/// A detail for people when the number is not from 1 to [`MAX_LIMIT`].
-pub fn limit(number: i64) -> Result<usize, String> {
+/// A sentence for people when the number is not from 1 to [`MAX_LIMIT`].
+pub fn limit(number: i64) -> Result<usize, Sentence> {
     usize::try_from(number)
         .ok()
         .filter(|limit| (1..=MAX_LIMIT).contains(limit))
-        .ok_or_else(|| format!("must be from 1 to {MAX_LIMIT}"))
+        .ok_or(Sentence::OutOfRange(1, MAX_LIMIT))
 }

@@ -6,7 +6,6 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
-use thiserror::Error;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
@@ -16,8 +15,7 @@ use crate::{OrderId, Timestamp};
 pub use signed::{CursorKey, SignedCursor};
 
 /// The error for a text that is not a cursor of this service.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("must be a cursor from an earlier answer")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CursorError;
 
 /// A position in a list: the id after which the next page begins.

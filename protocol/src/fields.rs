@@ -2,12 +2,13 @@
 //! field. Request bodies and client frames are read only by this module.
 
 use std::collections::HashSet;
-use std::fmt::Display;
 
 use serde_json::{Map, Value};
 
 use crate::allergy::fold;
-use crate::problem::{FieldError, Problem, ProblemType};
+use crate::problem::{FieldError, Problem};
+use crate::problem_type::ProblemType;
+use crate::sentence::Sentence;
 use crate::strict::{self, Strict};
 use crate::text::MAX_ENTRIES;
 
@@ -33,7 +34,7 @@ impl Fields {
             | Value::String(_)
             | Value::Array(_) => Err(invalid(vec![FieldError {
                 pointer: "#".to_owned(),
-                detail: "must be a JSON object".to_owned(),
+                detail: Sentence::NotAnObject,
             }])),
         }
     }
@@ -44,7 +45,7 @@ impl Fields {
     }
 
     /// Takes an optional text.
-    pub fn text<T, E: Display>(
+    pub fn text<T, E: Into<Sentence>>(
         &mut self,
         name: &str,
         parse: impl Fn(&str) -> Result<T, E>,
@@ -54,7 +55,7 @@ impl Fields {
     }
 
     /// Takes a text that must be there.
-    pub fn required_text<T, E: Display>(
+    pub fn required_text<T, E: Into<Sentence>>(
         &mut self,
         name: &str,
         parse: impl Fn(&str) -> Result<T, E>,
@@ -64,7 +65,7 @@ impl Fields {
     }
 
     /// Takes a number that must be there.
-    pub fn required_number<N: JsonNumber, T, E: Display>(
+    pub fn required_number<N: JsonNumber, T, E: Into<Sentence>>(
         &mut self,
         name: &str,
         parse: impl Fn(N) -> Result<T, E>,
@@ -74,7 +75,7 @@ impl Fields {
     }
 
     /// Takes an optional number.
-    pub fn number<N: JsonNumber, T, E: Display>(
+    pub fn number<N: JsonNumber, T, E: Into<Sentence>>(
         &mut self,
         name: &str,
         parse: impl Fn(N) -> Result<T, E>,
@@ -87,17 +88,17 @@ impl Fields {
     }
 
     /// Takes an optional list of texts, at most [`MAX_ENTRIES`].
-    pub fn list<T, E: Display>(
+    pub fn list<T, E: Into<Sentence>>(
         &mut self,
         name: &str,
         parse: impl Fn(&str) -> Result<T, E>,
     ) -> Option<Vec<T>> {
         let value = self.take(name)?;
         let Value::Array(entries) = value else {
-            return self.refuse(pointer(name), "must be a list of strings");
+            return self.refuse(pointer(name), Sentence::NotStrings);
         };
         if entries.len() > MAX_ENTRIES {
-            return self.refuse(pointer(name), &format!("must have at most {MAX_ENTRIES} entries"));
+            return self.refuse(pointer(name), Sentence::TooManyEntries(MAX_ENTRIES));
         }
         let parsed = entries.iter().enumerate().map(|(index, entry)| {
             self.parse_text(format!("{}/{index}", pointer(name)), entry, &parse)
@@ -107,7 +108,7 @@ impl Fields {
     }
 
     /// Takes an optional list as a set: of entries that match (see [`fold`]) the first is kept.
-    pub fn set<T, E: Display>(
+    pub fn set<T, E: Into<Sentence>>(
         &mut self,
         name: &str,
         parse: impl Fn(&str) -> Result<T, E>,
@@ -133,8 +134,8 @@ impl Fields {
     }
 
     /// Adds an error. Always returns `None`.
-    pub fn refuse<T>(&mut self, pointer: String, detail: &str) -> Option<T> {
-        self.errors.push(FieldError { pointer, detail: detail.to_owned() });
+    pub fn refuse<T>(&mut self, pointer: String, detail: Sentence) -> Option<T> {
+        self.errors.push(FieldError { pointer, detail });
         None
     }
 
@@ -146,7 +147,7 @@ impl Fields {
     pub fn finish<T>(mut self, build: impl FnOnce() -> Option<T>) -> Result<T, Problem> {
         let unknown = std::mem::take(&mut self.object);
         for name in unknown.keys() {
-            self.refuse::<()>(pointer(name), "is not a known field");
+            self.refuse::<()>(pointer(name), Sentence::UnknownField);
         }
         if self.errors.is_empty()
             && let Some(whole) = build()
@@ -160,11 +161,11 @@ impl Fields {
         if self.object.contains_key(name) {
             Some(())
         } else {
-            self.refuse(pointer(name), "is required")
+            self.refuse(pointer(name), Sentence::Required)
         }
     }
 
-    fn parse_text<T, E: Display>(
+    fn parse_text<T, E: Into<Sentence>>(
         &mut self,
         pointer: String,
         value: &Value,
@@ -172,14 +173,14 @@ impl Fields {
     ) -> Option<T> {
         match value.as_str().map(parse) {
             Some(parsed) => self.accept(pointer, parsed),
-            None => self.refuse(pointer, "must be a string"),
+            None => self.refuse(pointer, Sentence::NotAString),
         }
     }
 
-    fn accept<T, E: Display>(&mut self, pointer: String, parsed: Result<T, E>) -> Option<T> {
+    fn accept<T, E: Into<Sentence>>(&mut self, pointer: String, parsed: Result<T, E>) -> Option<T> {
         match parsed {
             Ok(parsed) => Some(parsed),
-            Err(error) => self.refuse(pointer, &error.to_string()),
+            Err(error) => self.refuse(pointer, error.into()),
         }
     }
 }
@@ -187,14 +188,14 @@ impl Fields {
 /// A kind of number in JSON.
 pub trait JsonNumber: Sized {
     /// The detail of the error for any other value.
-    const DETAIL: &str;
+    const DETAIL: Sentence;
 
     /// Returns the number, if the value is one of this kind.
     fn read(value: &Value) -> Option<Self>;
 }
 
 impl JsonNumber for f64 {
-    const DETAIL: &str = "must be a number";
+    const DETAIL: Sentence = Sentence::NotANumber;
 
     fn read(value: &Value) -> Option<Self> {
         value.as_f64()
@@ -202,7 +203,7 @@ impl JsonNumber for f64 {
 }
 
 impl JsonNumber for i64 {
-    const DETAIL: &str = "must be an integer";
+    const DETAIL: Sentence = Sentence::NotAnInteger;
 
     fn read(value: &Value) -> Option<Self> {
         whole(value)
@@ -238,10 +239,12 @@ fn invalid(mut errors: Vec<FieldError>) -> Problem {
 mod tests {
     use serde_json::json;
 
+    use super::FieldError;
     use crate::{MealPatch, NewHero, NewMeal};
 
-    fn pointers(problem: &crate::Problem) -> Vec<(&str, &str)> {
-        problem.errors.iter().map(|error| (error.pointer.as_str(), error.detail.as_str())).collect()
+    fn errors(problem: &crate::Problem) -> Vec<String> {
+        let error = |error: &FieldError| format!("{} {}", error.pointer, error.detail);
+        problem.errors.iter().map(error).collect()
     }
 
     #[test]
@@ -249,17 +252,14 @@ mod tests {
         let body = json!({"name": " ", "allergies": ["ok", 7, "bell\u{7}"], "id": 3, "a/b~": 1});
         let problem = NewHero::from_json(body).expect_err("a wrong body");
         assert_eq!(
-            pointers(&problem),
+            errors(&problem),
             [
-                ("#/name", "must not be empty"),
-                ("#/planet", "is required"),
-                ("#/allergies/1", "must be a string"),
-                (
-                    "#/allergies/2",
-                    "must not contain U+0007 (a control character), which is character 5"
-                ),
-                ("#/a~1b~0", "is not a known field"),
-                ("#/id", "is not a known field"),
+                "#/name must not be empty",
+                "#/planet is required",
+                "#/allergies/1 must be a string",
+                "#/allergies/2 must not contain U+0007 (a control character), which is character 5",
+                "#/a~1b~0 is not a known field",
+                "#/id is not a known field",
             ]
         );
     }
@@ -289,7 +289,7 @@ mod tests {
     fn a_list_is_bounded() {
         let body = json!({"name": "A", "planet": "B", "allergies": vec!["x"; 101]});
         let problem = NewHero::from_json(body).expect_err("too long");
-        assert_eq!(pointers(&problem), [("#/allergies", "must have at most 100 entries")]);
+        assert_eq!(errors(&problem), ["#/allergies must have at most 100 entries"]);
     }
 
     #[test]
@@ -300,18 +300,15 @@ mod tests {
         assert_eq!(patch.description.map(String::from), Some(String::new()));
         let problem =
             MealPatch::from_json(json!({"name": null, "price": null})).expect_err("no default");
-        assert_eq!(
-            pointers(&problem),
-            [("#/name", "must be a string"), ("#/price", "must be a number")]
-        );
+        assert_eq!(errors(&problem), ["#/name must be a string", "#/price must be a number"]);
     }
 
     #[test]
     fn a_body_that_is_not_an_object_is_refused() {
         for body in [json!(null), json!([]), json!("x"), json!(1)] {
             assert_eq!(
-                pointers(&NewHero::from_json(body).expect_err("no object")),
-                [("#", "must be a JSON object")]
+                errors(&NewHero::from_json(body).expect_err("no object")),
+                ["# must be a JSON object"]
             );
         }
     }

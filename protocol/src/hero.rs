@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::fields::Fields;
-use crate::problem::{Problem, ProblemType};
+use crate::problem::Problem;
+use crate::problem_type::ProblemType;
 use crate::resource::Resource;
 use crate::strict::Strict;
 use crate::{Allergy, HeroId, HeroName, Planet, Version};

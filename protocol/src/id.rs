@@ -4,7 +4,6 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::{KnownFormat, RefOr, SchemaFormat};
 
@@ -12,8 +11,7 @@ use utoipa::openapi::{KnownFormat, RefOr, SchemaFormat};
 pub const MAX_ID: i64 = (1 << 53) - 1;
 
 /// The error for a number that is not an identifier.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("must be an integer from 1 to {MAX_ID}")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IdError;
 
 macro_rules! id {

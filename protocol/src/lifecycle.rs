@@ -12,7 +12,6 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 use utoipa::ToSchema;
 
 /// Where an order stands.
@@ -138,8 +137,7 @@ impl fmt::Display for Status {
 }
 
 /// The error for a text that is not a status.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("must be one of {}", Status::ALL.map(Status::as_str).join(", "))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StatusError;
 
 impl FromStr for Status {
@@ -170,19 +168,6 @@ impl Reason {
     #[must_use]
     pub fn from_code(code: i16) -> Option<Self> {
         Self::ALL.into_iter().find(|reason| reason.code() == code)
-    }
-
-    /// Returns the `message` of an order that was cancelled for this reason without a text from a
-    /// person. After [`Reason::Allergy`] the names of the conflicting ingredients follow.
-    #[must_use]
-    pub const fn message(self) -> &'static str {
-        match self {
-            Self::HeroRequest => "Cancelled at the hero's request",
-            Self::Allergy => "Allergy conflict: ",
-            Self::HeroGone => "The hero was deleted",
-            Self::MealGone => "The meal was taken off the menu",
-            Self::Undeliverable => "The kitchen could not prepare this order",
-        }
     }
 }
 

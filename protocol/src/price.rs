@@ -3,9 +3,10 @@
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use thiserror::Error;
 
-/// The greatest price: 1,000,000,000.00, in hundredths.
+/// The greatest price.
+pub const MAX_PRICE: usize = 1_000_000_000;
+/// The greatest price, in hundredths.
 pub const MAX_HUNDREDTHS: i64 = 100_000_000_000;
 
 /// A price from 0 to 1,000,000,000 with at most two decimal places.
@@ -13,13 +14,11 @@ pub const MAX_HUNDREDTHS: i64 = 100_000_000_000;
 pub struct Price(i64);
 
 /// The error for a number that is not a price.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PriceError {
     /// Negative, or above the greatest price.
-    #[error("must be from 0 to 1000000000")]
     OutOfRange,
     /// More than two decimal places.
-    #[error("must have at most two decimal places")]
     TooPrecise,
 }
 

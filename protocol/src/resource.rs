@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use crate::Version;
 use crate::id::IdError;
-use crate::problem::ProblemType;
+use crate::problem_type::ProblemType;
 
 /// A hero or a meal: staff creates, changes and deletes it.
 pub trait Resource: Debug + Serialize + DeserializeOwned + Send + Sync + 'static {

@@ -10,6 +10,7 @@ use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};
 
 use crate::problem::FieldError;
+use crate::sentence::Sentence;
 use crate::text::MAX_ENTRIES;
 
 /// A JSON value and its repeated keys, at most [`MAX_ENTRIES`] of them.
@@ -148,10 +149,8 @@ impl<'de> Visitor<'de> for JsonReader<'_> {
             let value = fields.next_value_seed(JsonReader { at, repeated: &mut *self.repeated })?;
             if object.contains_key(&name) {
                 if self.repeated.len() < MAX_ENTRIES {
-                    self.repeated.push(FieldError {
-                        pointer: at.pointer(),
-                        detail: "must not be repeated".to_owned(),
-                    });
+                    self.repeated
+                        .push(FieldError { pointer: at.pointer(), detail: Sentence::Repeated });
                 }
             } else if let Entry::Vacant(field) = object.entry(name) {
                 field.insert(value);
@@ -165,7 +164,7 @@ impl<'de> Visitor<'de> for JsonReader<'_> {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::Strict;
+    use super::{Sentence, Strict};
     use crate::NewHero;
 
     fn repeated(text: &str) -> Vec<String> {
@@ -208,7 +207,7 @@ mod tests {
         let pointers: Vec<&str> =
             problem.errors.iter().map(|error| error.pointer.as_str()).collect();
         assert_eq!(pointers, ["#/name", "#/more/x", "#/planet", "#/allergies/1", "#/more"]);
-        assert_eq!(problem.errors[0].detail, "must not be repeated");
+        assert_eq!(problem.errors[0].detail, Sentence::Repeated);
         let made = NewHero::from_json(json!({"name": "A", "planet": "B"}));
         assert!(made.is_ok(), "{made:?}");
     }

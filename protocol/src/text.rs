@@ -3,7 +3,6 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
 use crate::character::{Forbidden, is_visible};
 
@@ -17,19 +16,15 @@ pub const MAX_KEY: usize = 255;
 pub const MAX_ENTRIES: usize = 100;
 
 /// The reason why a text is refused. `Display` is the `detail` of a field error.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TextError {
     /// Nothing is left after trimming.
-    #[error("must not be empty")]
     Empty,
     /// Nothing but spaces, joiners, fillers and the like.
-    #[error("must hold a character that can be seen")]
     Invisible,
     /// More characters than the bound.
-    #[error("must have at most {0} characters")]
     TooLong(usize),
     /// A character that no text may hold.
-    #[error("must not contain U+{:04X} ({}), which is character {place}", u32::from(*.character), .kind.name())]
     Forbidden {
         /// Its kind.
         kind: Forbidden,

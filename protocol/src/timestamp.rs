@@ -5,7 +5,6 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use thiserror::Error;
 use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::format_description::well_known::Rfc3339;
@@ -16,8 +15,7 @@ use time::macros::format_description;
 pub struct Timestamp(i64);
 
 /// The error for a text that is not an RFC 3339 time, or lies outside the years 0 to 9999.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("must be an RFC 3339 time")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimestampError;
 
 const FORMAT: &[BorrowedFormatItem<'static>] =

@@ -3,7 +3,10 @@
 use crate::audience::Audience;
 use crate::command::{CancelOrder, DeleteOrder, GetOrder, ListOrders, PlaceOrder, Watch};
 use crate::frame::{ClientFrame, Command, CommandId};
-use crate::problem::{Problem, ProblemType};
+use crate::nearest_command;
+use crate::problem::Problem;
+use crate::problem_type::ProblemType;
+use crate::sentence::Sentence;
 use crate::{BearerToken, MealId, OrderId, ReasonText};
 
 impl ClientFrame {
@@ -34,8 +37,7 @@ pub fn parse(line: &str, audience: Audience) -> Result<Command, Problem> {
     match word.as_str() {
         "menu" => without_arguments(&word, rest, Command::Menu { cursor: None }),
         "order" => {
-            let meal_id =
-                rest.parse::<MealId>().map_err(|_| usage("order <meal>, for example: order 2"))?;
+            let meal_id = rest.parse::<MealId>().map_err(|_| usage(Sentence::UsageOfOrder))?;
             Ok(Command::Place(PlaceOrder::of(meal_id)))
         }
         "orders" => without_arguments(&word, rest, Command::Orders(ListOrders::default())),
@@ -44,9 +46,9 @@ pub fn parse(line: &str, audience: Audience) -> Result<Command, Problem> {
             let (id, why) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
             let order_id = order_id("cancel", id)?;
             let reason = if why.is_empty() { None } else { Some(ReasonText::parse(why)) };
-            let reason = reason.transpose().map_err(|error| {
-                usage(&format!("cancel <order> [why], where the reason {error}"))
-            })?;
+            let reason = reason
+                .transpose()
+                .map_err(|error| usage(Sentence::UsageOfCancel(Box::new(error.into()))))?;
             Ok(Command::Cancel(CancelOrder { order_id, reason, expected: None }))
         }
         "delete" => order_id("delete", rest)
@@ -56,23 +58,23 @@ pub fn parse(line: &str, audience: Audience) -> Result<Command, Problem> {
         "help" => without_arguments(&word, rest, Command::Help),
         "auth" => {
             let token = BearerToken::parse(rest)
-                .map_err(|error| usage(&format!("auth <token>, which {error}")))?;
+                .map_err(|error| usage(Sentence::UsageOfAuth(Box::new(error.into()))))?;
             Ok(Command::Auth { token })
         }
-        _ => Err(audience.unknown(&word)),
+        _ => Err(nearest_command::unknown(audience, &word)),
     }
 }
 
 fn order_id(command: &str, text: &str) -> Result<OrderId, Problem> {
-    text.parse().map_err(|_| usage(&format!("{command} <order>, for example: {command} 7")))
+    text.parse().map_err(|_| usage(Sentence::UsageWithOrder(command.to_owned())))
 }
 
 fn without_arguments(word: &str, rest: &str, command: Command) -> Result<Command, Problem> {
-    if rest.is_empty() { Ok(command) } else { Err(usage(&format!("{word} (no arguments)"))) }
+    if rest.is_empty() { Ok(command) } else { Err(usage(Sentence::UsageWithout(word.to_owned()))) }
 }
 
-fn usage(usage: &str) -> Problem {
-    Problem::new(ProblemType::ValidationFailed).with_detail(format!("usage: {usage}"))
+fn usage(usage: Sentence) -> Problem {
+    Problem::new(ProblemType::ValidationFailed).with_detail(usage)
 }
 
 #[cfg(test)]
@@ -118,7 +120,7 @@ mod tests {
         ] {
             let problem = parse(line, Audience::Hero).expect_err("a typo");
             assert!(
-                problem.detail.ends_with(&format!("did you mean `{nearest}`?")),
+                problem.detail.to_string().ends_with(&format!("did you mean `{nearest}`?")),
                 "{line}: {}",
                 problem.detail
             );
@@ -127,6 +129,7 @@ mod tests {
             parse("zzzzzzzzzzzz", Audience::Hero)
                 .expect_err("no command")
                 .detail
+                .to_string()
                 .contains("type: menu")
         );
         assert!(parse("", Audience::Hero).is_err());
@@ -134,7 +137,8 @@ mod tests {
 
     #[test]
     fn nobody_is_offered_what_it_may_not_do() {
-        let detail = |line, audience| parse(line, audience).expect_err("no command").detail;
+        let detail =
+            |line, audience| parse(line, audience).expect_err("no command").detail.to_string();
         for line in ["wach", "watch!", "ordr", "plaice", "zzzzzzzzzzzz"] {
             assert!(!detail(line, Audience::Hero).contains("watch`?"), "{line}");
             assert!(!detail(line, Audience::Hero).contains("| watch"), "{line}");
@@ -155,7 +159,11 @@ mod tests {
             ("menu please", "usage: menu (no arguments)"),
         ] {
             assert!(
-                parse(line, Audience::Hero).expect_err("a wrong argument").detail.contains(usage),
+                parse(line, Audience::Hero)
+                    .expect_err("a wrong argument")
+                    .detail
+                    .to_string()
+                    .contains(usage),
                 "{line}"
             );
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use galley_launch::{Hidden, no_tls, tls_client};
 use galley_protocol::{BearerToken, Version};
-use reqwest::header::IF_MATCH;
+use reqwest::header::{ACCEPT_LANGUAGE, HeaderName, HeaderValue, IF_MATCH};
 use reqwest::{Client, Method, RequestBuilder, StatusCode, Url};
 use rustls::ClientConfig;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -88,6 +88,7 @@ impl Remote {
             .no_proxy()
             .tls_backend_preconfigured(self.tls()?.as_ref().clone())
             .user_agent(concat!("galley/", env!("CARGO_PKG_VERSION")));
+        let builder = builder.default_headers(reader_language().collect());
         let builder =
             self.socket.iter().fold(builder, |builder, path| builder.unix_socket(path.as_path()));
         Ok(Api {
@@ -165,6 +166,16 @@ impl Remote {
         );
         CommandError::local(Exit::Unreachable, text)
     }
+}
+
+/// Returns the header that names the language of the user, as the locale says.
+pub fn reader_language() -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+    let variables = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter();
+    let locale =
+        variables.filter_map(|name| std::env::var(name).ok()).find(|text| !text.is_empty());
+    let tag = locale.and_then(|locale| Some(locale.split(['.', '@']).next()?.replace('_', "-")));
+    let value = tag.and_then(|tag| HeaderValue::try_from(tag).ok());
+    value.map(|value| (ACCEPT_LANGUAGE, value)).into_iter()
 }
 
 impl Api {

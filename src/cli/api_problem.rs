@@ -36,23 +36,20 @@ fn name(pointer: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use galley_protocol::{FieldError, Problem, ProblemType};
+    use galley_protocol::{FieldError, Problem, ProblemType, Sentence};
 
     use super::explain;
 
     #[test]
     fn a_problem_is_one_line_with_every_wrong_field() {
-        let field = |pointer: &str, detail: &str| FieldError {
-            pointer: pointer.to_owned(),
-            detail: detail.to_owned(),
-        };
+        let field = |pointer: &str, detail| FieldError { pointer: pointer.to_owned(), detail };
         let fields =
-            vec![field("#/name", "must not be empty"), field("?limit", "must be from 1 to 100")];
+            vec![field("#/name", Sentence::Empty), field("?limit", Sentence::OutOfRange(1, 100))];
         for (problem, line) in [
             (Problem::new(ProblemType::HeroNotFound), "Hero not found"),
             (
-                Problem::new(ProblemType::Draining).with_detail("try another"),
-                "Draining: try another",
+                Problem::new(ProblemType::Draining).with_detail(Sentence::HeroSockets),
+                "Draining: this hero holds as many sockets as it may",
             ),
             (
                 Problem::new(ProblemType::ValidationFailed).with_errors(fields),

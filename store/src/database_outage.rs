@@ -84,9 +84,11 @@ impl DatabaseOutage {
             }
             // `error` if someone must act, `warn` if waiting is enough.
             Some(trouble) if trouble.stops_changes() || !trouble.may_pass() => {
-                error!(database, %cause, "{}: {}", trouble.words(), trouble.remedy());
+                error!(database, %cause, "{}: {}", trouble.sentence(), trouble.remedy());
             }
-            Some(trouble) => warn!(database, %cause, "{}: {}", trouble.words(), trouble.remedy()),
+            Some(trouble) => {
+                warn!(database, %cause, "{}: {}", trouble.sentence(), trouble.remedy())
+            }
         }
     }
 

@@ -30,7 +30,7 @@ mod verdict;
 
 use std::time::Duration;
 
-use galley_protocol::{Hero, Meal};
+use galley_protocol::{Hero, Meal, Sentence};
 use thiserror::Error;
 
 pub use areas::{Placing, Reading, Tokens, Upkeep, Work};
@@ -73,7 +73,7 @@ pub enum StoreError {
     #[error("the database is unreachable: {0}")]
     Unavailable(String),
     /// The database reported a cause that it can name. Most of these end once someone has fixed it.
-    #[error("{trouble}: {1}", trouble = .0.words())]
+    #[error("{trouble}: {1}", trouble = .0.sentence())]
     Trouble(Trouble, String),
     /// Concurrent changes of the same rows came first at every try. The database is healthy.
     #[error("other requests kept changing the same: {0}")]
@@ -106,10 +106,10 @@ impl StoreError {
 
     /// The cause as callers read it, without paths and statements.
     #[must_use]
-    pub const fn words(&self) -> &'static str {
+    pub fn words(&self) -> &'static str {
         match self {
-            Self::Unavailable(_) => "the database is unreachable",
-            Self::Trouble(trouble, _) => trouble.words(),
+            Self::Unavailable(_) => Sentence::DatabaseUnreachable.template(),
+            Self::Trouble(trouble, _) => trouble.sentence().template(),
             Self::Contended(_) => "other requests keep changing the same",
             Self::Failed(_) => "the database refused, or its schema is not the one of this program",
         }

@@ -1,5 +1,7 @@
 //! Named troubles of a database: a description without paths, and a remedy for the log.
 
+use galley_protocol::Sentence;
+
 /// A reason why a database does not carry out requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
@@ -32,20 +34,20 @@ pub enum Trouble {
 impl Trouble {
     /// The description for callers.
     #[must_use]
-    pub const fn words(self) -> &'static str {
+    pub const fn sentence(self) -> Sentence {
         match self {
-            Self::Full => "the storage of the database is full",
-            Self::Gone => "the file of the database is gone",
-            Self::ReadOnly => "the database is read-only",
-            Self::Failing => "the storage of the database reports errors",
-            Self::Damaged => "the database is damaged",
-            Self::Locked => "another program holds the database locked",
-            Self::Busy => "the database is busy with other requests",
-            Self::Held => "another transaction holds what was asked for",
-            Self::Crowded => "the database takes no more connections",
-            Self::Starting => "the database is starting or stopping",
-            Self::OutOfMemory => "the database is out of memory",
-            Self::Stalled => "the database does not finish changes",
+            Self::Full => Sentence::DatabaseFull,
+            Self::Gone => Sentence::DatabaseGone,
+            Self::ReadOnly => Sentence::DatabaseReadOnly,
+            Self::Failing => Sentence::DatabaseFailing,
+            Self::Damaged => Sentence::DatabaseDamaged,
+            Self::Locked => Sentence::DatabaseLocked,
+            Self::Busy => Sentence::DatabaseBusy,
+            Self::Held => Sentence::DatabaseHeld,
+            Self::Crowded => Sentence::DatabaseCrowded,
+            Self::Starting => Sentence::DatabaseStarting,
+            Self::OutOfMemory => Sentence::DatabaseOutOfMemory,
+            Self::Stalled => Sentence::DatabaseStalled,
         }
     }
 

@@ -14,6 +14,7 @@ const languages = {
     gone: "Cette commande n'existe pas ou a été supprimée.", bad: "Certains champs ne conviennent pas.",
     rule: "De 1 à 200 caractères", filled: "Veuillez remplir ce champ.", notPrice: "Un prix tel que 12,50",
     compared: "« amande »", cancel: (id) => `Annuler la commande ${id}`, remove: "Supprimer", save: "Enregistrer",
+    foreign: /\b(the|is|are|was|must|not|there|order|cancelled|conflict|and)\b/i,
     create: "Créer", newMeal: "Nouveau plat", newHero: "Nouveau héros", name: "Nom", planet: "Planète d'origine", cost: "Prix",
   },
   en: {
@@ -22,6 +23,7 @@ const languages = {
     gone: "This order does not exist, or was deleted.", bad: "Some fields are not right.",
     rule: "1 to 200 characters", filled: "Please fill in this field.", notPrice: "A price such as 12.50",
     compared: "“peanut”", cancel: (id) => `Cancel order ${id}`, remove: "Delete", save: "Save",
+    foreign: /\b(le|la|les|est|une?|commande|annulée|héros|et)\b/i,
     create: "Create", newMeal: "New meal", newHero: "New hero", name: "Name", planet: "Origin planet", cost: "Price",
   },
 };
@@ -50,6 +52,15 @@ for (const [language, words] of Object.entries(languages)) {
     await closed(page);
     await ask("/orders/1/cancel", {});
     await order(page, 1, "CANCELLED").getByText(words.request).waitFor();
+    assert.doesNotMatch(await page.getByRole("main").innerText(), words.foreign);
+    // An order that was ended in another language is told in that of the page.
+    const other = language === "fr" ? "en" : "fr";
+    const [socket, request] = [page.waitForEvent("websocket"), page.waitForRequest(/orders/)];
+    await page.getByRole("button", { name: new RegExp(`^${other.toUpperCase()} –`) }).click();
+    await order(page, 1, "CANCELLED").getByText(languages[other].request).waitFor();
+    assert.match((await socket).url(), new RegExp(`lang=${other}`));
+    assert.equal((await request).headers()["accept-language"], other);
+    assert.equal(await page.evaluate(() => document.documentElement.lang), other);
   });
 
   test(`forms take and refuse in ${language}`, async (t) => {

@@ -142,7 +142,7 @@ async fn every_type_of_problem_is_explained(stack: StackBuilder) {
         let explained = client.get(&path).await.is(200);
         assert_eq!(
             (text(&explained, "type"), text(&explained, "title")),
-            (path.as_str(), kind.title())
+            (path.as_str(), galley_protocol::Language::default().title(*kind))
         );
         assert_eq!(explained["status"], kind.status());
         assert!(text(&explained, "explanation").len() > 20);

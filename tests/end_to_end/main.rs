@@ -62,6 +62,7 @@ mod identity_providers;
 mod in_order;
 mod index_beside_writers;
 mod kept_meals;
+mod languages;
 mod leaving_many;
 mod life;
 mod listening;

@@ -26,7 +26,10 @@ async fn every_word_says_the_same_as_its_frame(stack: StackBuilder) {
     socket.say(&format!("delete {order}")).await;
     assert_eq!(socket.until_type("reply").await["deleted"], true);
     socket.say("help").await;
-    assert_eq!(text(&socket.until_type("reply").await, "help"), galley_protocol::audience::HELP);
+    assert_eq!(
+        text(&socket.until_type("reply").await, "help"),
+        galley_protocol::Language::default().help(galley_protocol::Audience::Hero)
+    );
     socket.say("ping").await;
     socket.until_type("pong").await;
     socket.say("watch").await;

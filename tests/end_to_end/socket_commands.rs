@@ -15,7 +15,10 @@ async fn every_command_of_a_hero_is_answered(stack: StackBuilder) {
         (text(&socket.welcome, "resume"), list(&socket.welcome, "orders").len()),
         ("fresh", 0)
     );
-    assert_eq!(text(&socket.welcome, "help"), galley_protocol::audience::HELP);
+    assert_eq!(
+        text(&socket.welcome, "help"),
+        galley_protocol::Language::default().help(galley_protocol::Audience::Hero)
+    );
 
     let menu = socket.reply(json!({"type": "menu"})).await;
     assert_eq!(list(&menu, "items"), [client.get(&format!("/meals/{meal}")).await.is(200)]);
@@ -47,7 +50,7 @@ async fn every_command_of_a_hero_is_answered(stack: StackBuilder) {
     assert_eq!(deleted["deleted"], true);
     assert_eq!(
         text(&socket.reply(json!({"type": "help"})).await, "help"),
-        galley_protocol::audience::HELP
+        galley_protocol::Language::default().help(galley_protocol::Audience::Hero)
     );
     assert_eq!(socket.ask(json!({"type": "ping"})).await["type"], "pong");
     assert_eq!(
@@ -167,7 +170,7 @@ async fn staff_watches_everything_and_places_nothing(stack: StackBuilder) {
     let mut staff = client.connect_with("").await;
     assert_eq!(
         (&staff.welcome["hero"], text(&staff.welcome, "help")),
-        (&Value::Null, galley_protocol::audience::STAFF_HELP)
+        (&Value::Null, galley_protocol::Language::default().help(galley_protocol::Audience::Staff))
     );
     let problem = staff.problem(json!({"type": "place", "meal_id": meal})).await;
     assert_eq!(text(&problem, "type"), "/problems/forbidden");

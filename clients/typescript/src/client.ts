@@ -343,9 +343,10 @@ export class Galley extends Emitter<Events> {
   #address(): string {
     const address = at(this.#gateway, "/ws");
     address.protocol = address.protocol.replace("http", "ws");
-    const { heroId } = this.#options;
-    if (heroId !== undefined) address.searchParams.set("hero_id", String(heroId));
-    if (this.#picture.cursor !== undefined) address.searchParams.set("cursor", this.#picture.cursor);
+    const { heroId, lang } = this.#options;
+    for (const [name, value] of Object.entries({ hero_id: heroId, cursor: this.#picture.cursor, lang })) {
+      if (value !== undefined) address.searchParams.set(name, String(value));
+    }
     return address.href;
   }
 }

@@ -11,6 +11,8 @@ export interface Options {
   heroId?: number | undefined;
   /** Where the token comes from, with `GALLEY_AUTH=jwt`. Asked for anew at each connection, and before the token of an open one expires. */
   token?: TokenProvider | undefined;
+  /** The language of problems and of the messages of orders, such as `fr`. The default: the browser's, or English. */
+  lang?: string | undefined;
   /** Where placements wait for their answers; the default lives as long as the program. */
   keeper?: Keeper;
   /** The class of sockets where there is no global `WebSocket`: that of the package `ws`. */

@@ -1,43 +1,44 @@
 //! The reasons for refusing a token.
 
-use thiserror::Error;
+use std::error::Error;
+use std::fmt;
+
+use galley_protocol::Sentence;
 
 /// The reason for refusing a token. Whether a signature is wrong or a key is missing is not told
 /// apart to callers.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenRejection {
     /// It is not a token, or no key of this service signed it.
-    #[error("the token is malformed, or not signed with a key of this service")]
     Signature,
     /// No key with its `kid` is known, and the keys could not be read again.
-    #[error("the keys of the identity provider cannot be read at present")]
     UnknownKey,
     /// The header is unreadable, names another algorithm or purpose, or requires an extension
     /// (`crit`).
-    #[error("the token is of a kind that this service does not take")]
     Algorithm,
     /// A claim is missing or invalid.
-    #[error("a claim of the token is missing or wrong")]
     Claims,
     /// Its life is longer than `GALLEY_JWT_MAX_AGE`.
-    #[error("the token lives too long")]
     LongLived,
     /// It has expired.
-    #[error("the token has expired")]
     Expired,
     /// It is not valid yet.
-    #[error("the token is not valid yet")]
     NotYet,
     /// Its hero was deleted.
-    #[error("the hero of this token was deleted")]
     HeroGone,
     /// Its hero has signed out since it was issued.
-    #[error("the hero of this token has signed out")]
     SignedOut,
     /// The ticket in its place is no good.
-    #[error("the ticket is unknown, was used, is older than 30 seconds, or is another page's")]
     Ticket,
 }
+
+impl fmt::Display for TokenRejection {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.sentence().fmt(formatter)
+    }
+}
+
+impl Error for TokenRejection {}
 
 impl TokenRejection {
     /// Every rejection.
@@ -69,6 +70,23 @@ impl TokenRejection {
             Self::HeroGone => "hero-gone",
             Self::SignedOut => "signed-out",
             Self::Ticket => "bad-ticket",
+        }
+    }
+
+    /// The reason for people.
+    #[must_use]
+    pub const fn sentence(self) -> Sentence {
+        match self {
+            Self::Signature => Sentence::TokenSignature,
+            Self::UnknownKey => Sentence::TokenKeys,
+            Self::Algorithm => Sentence::TokenAlgorithm,
+            Self::Claims => Sentence::TokenClaims,
+            Self::LongLived => Sentence::TokenLongLived,
+            Self::Expired => Sentence::TokenExpired,
+            Self::NotYet => Sentence::TokenNotYet,
+            Self::HeroGone => Sentence::TokenHeroGone,
+            Self::SignedOut => Sentence::TokenSignedOut,
+            Self::Ticket => Sentence::BadTicket,
         }
     }
 

@@ -4,7 +4,7 @@
 //! closes the connection. hyper has no hook for that, so the head is recognized as it is written:
 //! it announces an empty body, and lacks the request id that every answer of a handler has.
 
-use galley_protocol::{Problem, ProblemType};
+use galley_protocol::{Problem, ProblemType, Sentence};
 
 use crate::limits;
 
@@ -24,7 +24,7 @@ pub fn problem(bytes: &[u8]) -> Option<Vec<u8>> {
         limits::count("head");
     }
     let id = format!("{:032x}", rand::random::<u128>());
-    let problem = Problem::new(kind).with_detail(kind.explanation()).with_instance(&id);
+    let problem = Problem::new(kind).with_detail(Sentence::Explanation(kind)).with_instance(&id);
     let body = serde_json::to_string(&problem).expect("a problem has only string keys");
     let fields = format!(
         "content-type: application/problem+json\r\ncontent-length: {}\r\nx-content-type-options: nosniff\r\nx-request-id: {id}\r\n",

@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::{Bytes, BytesMut};
-use galley_protocol::{HeroId, Update};
+use galley_protocol::{HeroId, Language, Status, Update};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
 use super::safe_cursor::SafeCursor;
-use crate::framing::put_frame_of;
+use crate::framing::{put_frame, put_frame_of};
 
 /// The most updates in one delivery. A slow socket that still holds one frame of a delivery keeps
 /// the memory of all its frames.
@@ -38,13 +38,15 @@ impl Deref for Notice {
 }
 
 /// Up to [`MAX_UPDATES`] updates of one hero, with their frames.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Delivery {
     /// The updates, at least one. Their `frame` is the whole text, and shares the memory of
     /// `frames`.
     pub updates: Vec<Notice>,
     /// Their WebSocket frames, one after the other.
     pub frames: Bytes,
+    /// The frames in each language that a reader of these updates speaks.
+    pub said: [OnceLock<Bytes>; Language::COUNT],
 }
 
 impl Delivery {
@@ -66,7 +68,24 @@ impl Delivery {
                 let update = Update { frame: frames.slice(text), ..update.clone() };
                 Notice { update, mark: Arc::clone(mark) }
             });
-            Self { updates: updates.collect(), frames: frames.clone() }
+            Self { updates: updates.collect(), frames: frames.clone(), said: Default::default() }
+        })
+    }
+
+    /// Returns the frames for a reader. All share those in English, and those without a message.
+    pub fn frames_in(&self, language: Language) -> &Bytes {
+        let has_message = |update: &Notice| update.status == Some(Status::Cancelled);
+        if language == Language::default() || !self.updates.iter().any(has_message) {
+            return &self.frames;
+        }
+        self.said[language.index()].get_or_init(|| {
+            let mut frames = BytesMut::new();
+            for update in &self.updates {
+                let said = language.messages_in(&update.frame);
+                let text = said.as_deref().unwrap_or(&update.frame);
+                put_frame(&mut frames, OpCode::Data(Data::Text), text);
+            }
+            frames.freeze()
         })
     }
 

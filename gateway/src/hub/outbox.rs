@@ -30,7 +30,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use galley_protocol::{OrderId, ResumeCursor, Version};
+use galley_protocol::{Language, OrderId, ResumeCursor, Version};
 use tokio::net::TcpStream;
 
 use super::{Delivery, Notice, ResourceFrame};
@@ -69,7 +69,8 @@ pub enum Out {
 #[repr(C)]
 pub struct Outbox {
     waiting: Mutex<OutboxState>,
-    bound: usize,
+    bound: u32,
+    language: Language,
     last_heard: LastReceived,
     expiry: Expiry,
 }
@@ -118,10 +119,21 @@ impl Outbox {
     pub fn new(bound: usize) -> Self {
         Self {
             waiting: Mutex::default(),
-            bound,
+            bound: u32::try_from(bound).unwrap_or(u32::MAX),
+            language: Language::default(),
             last_heard: LastReceived::now(),
             expiry: Expiry::never(),
         }
+    }
+
+    /// Sets the language of the reader.
+    #[must_use]
+    pub fn speaking(self, language: Language) -> Self {
+        Self { language, ..self }
+    }
+
+    pub fn language(&self) -> Language {
+        self.language
     }
 
     /// Sets the age at which the peer is asked to reconnect.
@@ -140,7 +152,7 @@ impl Outbox {
         {
             // Not written directly, because the frames of the delivery may contain dropped updates.
             if !kept.is_empty() {
-                waiting.pending().queue.push(&kept, self.bound);
+                waiting.pending().queue.push(&kept, self.bound());
                 wake(waiting);
             }
             return false;
@@ -149,13 +161,13 @@ impl Outbox {
             && pending.queue.is_behind()
         {
             // No reason to wake the session: it is behind, and reads the database anyway.
-            pending.queue.push(&delivery.updates, self.bound);
+            pending.queue.push(&delivery.updates, self.bound());
             return false;
         }
-        match waiting.write(&delivery.frames) {
+        match waiting.write(delivery.frames_in(self.language)) {
             Written::All => return true,
             Written::Part(_) => {}
-            Written::Nothing => waiting.pending().queue.push(&delivery.updates, self.bound),
+            Written::Nothing => waiting.pending().queue.push(&delivery.updates, self.bound()),
         }
         wake(waiting);
         false
@@ -216,7 +228,7 @@ impl Outbox {
     /// Makes the session read the orders of these updates, which may be outdated.
     pub fn miss(&self, updates: &[Notice]) {
         let mut waiting = self.lock();
-        waiting.pending().queue.miss(updates, self.bound);
+        waiting.pending().queue.miss(updates, self.bound());
         wake(waiting);
     }
 
@@ -373,6 +385,10 @@ impl Outbox {
             none => *none = Some(context.waker().clone()),
         }
         Poll::Pending
+    }
+
+    fn bound(&self) -> usize {
+        usize::try_from(self.bound).unwrap_or(usize::MAX)
     }
 
     fn lock(&self) -> MutexGuard<'_, OutboxState> {
@@ -633,10 +649,7 @@ mod tests {
         );
         outbox.push(&delivery(1, 1));
         assert!(!outbox.lock().is_any(), "it stays idle");
-        outbox.push(&Delivery {
-            updates: vec![update(1, 1), update(2, 2)],
-            frames: bytes::Bytes::new(),
-        });
+        outbox.push(&Delivery { updates: vec![update(1, 1), update(2, 2)], ..Delivery::default() });
         assert_eq!((outbox.try_next(), outbox.try_next()), (Some(Out::Frame(update(2, 2))), None));
         drop(flight);
         outbox.push(&delivery(1, 1));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use galley_protocol::{Problem, ProblemType};
+use galley_protocol::{Problem, ProblemType, Sentence};
 
 use super::meters::Meters;
 use super::rate::{MAX_COUNT, RateVerdict};
@@ -71,7 +71,7 @@ impl CallerLimits {
     /// # Errors
     /// `rate-limited`
     pub fn command(&self, key: CallerKey) -> Result<(), Problem> {
-        within(self.commands.take(key, 1), "commands", "this caller sends commands")
+        within(self.commands.take(key, 1), "commands", Sentence::TooManyCommands)
     }
 
     /// Charges a socket or an event stream that a hero opens: its welcome is read from the database.
@@ -83,7 +83,7 @@ impl CallerLimits {
         if !matches!(key, CallerKey::Hero(_)) {
             return Ok(());
         }
-        within(self.opened.take(key, 1), "sockets-opened", "this hero opens sockets")
+        within(self.opened.take(key, 1), "sockets-opened", Sentence::TooManyOpenings)
     }
 
     /// Counts a refused command of this caller, on whichever of its sockets.
@@ -115,7 +115,7 @@ impl CallerLimits {
         if bytes == 0 || matches!(key, CallerKey::Address(_)) {
             return Ok(());
         }
-        within(self.writes.take(key, bytes), "writes", "this caller stores texts")
+        within(self.writes.take(key, bytes), "writes", Sentence::TooManyTexts)
     }
 }
 
@@ -135,24 +135,21 @@ fn opened(most_sockets: usize) -> RateLimit {
     RateLimit::each_second(burst / 10, burst)
 }
 
-fn within(verdict: RateVerdict, limit: &'static str, what: &str) -> Result<(), Problem> {
+fn within(verdict: RateVerdict, limit: &'static str, detail: Sentence) -> Result<(), Problem> {
     match verdict {
         RateVerdict::Taken { .. } => Ok(()),
         RateVerdict::Wait(wait) => {
             count(limit);
-            Err(too_fast(what, wait))
+            Err(too_fast(detail, wait))
         }
     }
 }
 
-/// Returns the problem of a client that exceeds a rate. `what` begins the sentence "… faster than
-/// it may".
+/// Returns the problem of a client that exceeds a rate.
 #[must_use]
-pub fn too_fast(what: &str, wait: Duration) -> Problem {
+pub fn too_fast(detail: Sentence, wait: Duration) -> Problem {
     let millis = u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
-    Problem::new(ProblemType::RateLimited)
-        .with_detail(format!("{what} faster than it may"))
-        .with_retry_after(millis)
+    Problem::new(ProblemType::RateLimited).with_detail(detail).with_retry_after(millis)
 }
 
 #[cfg(test)]

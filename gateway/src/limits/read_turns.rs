@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use dashmap::DashMap;
-use galley_protocol::Problem;
+use galley_protocol::{Problem, Sentence};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Duration, Instant, sleep};
@@ -75,7 +75,7 @@ impl ReadTurns {
                 reads: 0,
             });
             if line.reads >= self.most {
-                return Err(too_much("reads", "this caller has as many reads under way as it may"));
+                return Err(too_much("reads", Sentence::TooManyReads));
             }
             line.reads += 1;
             Arc::clone(&line.turns)

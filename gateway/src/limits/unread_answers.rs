@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use dashmap::DashMap;
-use galley_protocol::Problem;
+use galley_protocol::{Problem, Sentence};
 
 use super::{CallerKey, too_much};
 
@@ -37,7 +37,7 @@ impl UnreadAnswers {
         if own == 0 || (own < MOST_OF_ONE && self.all.load(Ordering::Relaxed) < MOST) {
             return Ok(());
         }
-        Err(too_much("unread-answers", "this caller does not read its answers"))
+        Err(too_much("unread-answers", Sentence::UnreadAnswers))
     }
 
     /// Counts these bytes until the connection has taken them.

@@ -6,7 +6,7 @@ use axum::body::{Bytes, HttpBody as _};
 use axum::extract::{FromRequest, OptionalFromRequest, Request};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use galley_protocol::strict::Strict;
-use galley_protocol::{HeroPatch, MealPatch, NewHero, NewMeal, Problem, ProblemType};
+use galley_protocol::{HeroPatch, MealPatch, NewHero, NewMeal, Problem, ProblemType, Sentence};
 use tokio::time::timeout;
 
 use super::idempotency_header::HEADER;
@@ -100,12 +100,11 @@ async fn receive(request: Request) -> Result<Bytes, Problem> {
             Err(too_large())
         }
         Ok(Err(_)) => {
-            Err(Problem::new(ProblemType::MalformedJson).with_detail("the body ended early"))
+            Err(Problem::new(ProblemType::MalformedJson).with_detail(Sentence::BodyEnded))
         }
         Err(_) => {
             limits::count("body-time");
-            Err(Problem::new(ProblemType::RequestTimeout)
-                .with_detail("the body did not arrive in time"))
+            Err(Problem::new(ProblemType::RequestTimeout).with_detail(Sentence::BodyTimeout))
         }
     }
 }
@@ -117,22 +116,21 @@ fn length(request: &Request) -> u64 {
 
 fn too_large() -> Problem {
     limits::count("body");
-    Problem::new(ProblemType::BodyTooLarge)
-        .with_detail(format!("the body must have at most {MAX_BODY} bytes"))
+    Problem::new(ProblemType::BodyTooLarge).with_detail(Sentence::BodyTooLarge(MAX_BODY))
 }
 
 fn parse(body: &[u8]) -> Result<Strict, Problem> {
     Strict::read(body).map_err(|error| {
         Problem::new(ProblemType::MalformedJson)
-            .with_detail(format!("the body is not JSON: {error}"))
+            .with_detail(Sentence::BodyNotJson(error.to_string()))
     })
 }
 
 fn check_media<T: FromJson>(headers: &HeaderMap) -> Result<(), Problem> {
     let unsupported =
-        |detail: &str| Err(Problem::new(ProblemType::UnsupportedMediaType).with_detail(detail));
+        |detail| Err(Problem::new(ProblemType::UnsupportedMediaType).with_detail(detail));
     if headers.contains_key(header::CONTENT_ENCODING) {
-        return unsupported("the body must not have a content encoding");
+        return unsupported(Sentence::ContentEncoding);
     }
     let mut types = headers.get_all(header::CONTENT_TYPE).iter();
     let named = match (types.next(), types.next()) {
@@ -142,9 +140,9 @@ fn check_media<T: FromJson>(headers: &HeaderMap) -> Result<(), Problem> {
     if is_json(named, T::MERGE_PATCH) {
         Ok(())
     } else if T::MERGE_PATCH {
-        unsupported("the content type must be application/json or application/merge-patch+json")
+        unsupported(Sentence::NotPatchType)
     } else {
-        unsupported("the content type must be application/json")
+        unsupported(Sentence::NotJsonType)
     }
 }
 

@@ -1,13 +1,12 @@
 //! Orders: cancelling and deleting them.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use galley_protocol::fields::Fields;
 use galley_protocol::strict::Strict;
 use galley_protocol::{
-    CancelOrder, DeleteOrder, OfHero, Order, OrderId, Problem, ProblemType, ReasonText,
+    CancelOrder, DeleteOrder, OfHero, Order, OrderId, Problem, ProblemType, ReasonText, Sentence,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -21,6 +20,7 @@ use crate::web::Refusal;
 use crate::web::conditions::IfMatch;
 use crate::web::query::{FromPairs, Pairs, Params};
 use crate::web::request_identity::trace;
+use crate::web::spoken::Spoken;
 
 /// Why an order is to be cancelled.
 #[derive(Serialize, ToSchema)]
@@ -65,9 +65,9 @@ pub async fn cancel(
     _: Params<()>,
     guard: IfMatch,
     why: Option<JsonBody<Why>>,
-) -> Result<Json<Order>, Refusal> {
+) -> Result<Spoken<Order>, Refusal> {
     let reason = why.and_then(|JsonBody(why)| why.reason);
-    Ok(Json(try_cancel(&state, caller, id, &guard.of_order(), reason).await?))
+    Ok(Spoken(try_cancel(&state, caller, id, &guard.of_order(), reason).await?))
 }
 
 /// Cancel or delete an order
@@ -99,17 +99,13 @@ pub async fn end(
 ) -> Result<Response, Refusal> {
     let reason = match (params.reason, why.and_then(|JsonBody(why)| why.reason)) {
         (Some(_), Some(_)) => {
-            return Err(Problem::invalid_parameter(
-                "?reason",
-                &"must not stand in the query and in the body",
-            )
-            .into());
+            return Err(Problem::invalid_parameter("?reason", Sentence::TwoReasons).into());
         }
         (one, other) => one.or(other),
     };
     let guard = guard.of_order();
     match try_cancel(&state, caller, id, &guard, reason).await {
-        Ok(order) => Ok(Json(order).into_response()),
+        Ok(order) => Ok(Spoken(order).into_response()),
         // An end is final: only another deletion can happen in between.
         Err(problem) if problem.kind == ProblemType::AlreadyFinished => {
             let hero_id = caller.hero_id();

@@ -8,9 +8,9 @@ use axum::extract::rejection::PathRejection;
 use axum::http::{HeaderValue, header};
 use axum::response::{Redirect, Response};
 use axum::routing::get;
-use axum::{Extension, Json, Router};
+use axum::{Extension, Router};
 use galley_bus::LogLimiter;
-use galley_protocol::{Problem, ProblemType, asyncapi};
+use galley_protocol::{Problem, ProblemType, Sentence, asyncapi};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa::openapi::OpenApi;
@@ -22,6 +22,8 @@ use super::problems::OfExplaining;
 use crate::http::base_path::BasePath;
 use crate::web::Refusal;
 use crate::web::conditions::IfNoneMatch;
+use crate::web::request_identity::language;
+use crate::web::spoken::Spoken;
 use crate::web::static_file::{Freshness, StaticFile, StaticFiles};
 
 /// The content security policy of the page, which loads only its own files. Inline styles are
@@ -56,17 +58,17 @@ pub struct ProblemMeaning {
 )]
 pub async fn explain(
     slug: Result<Path<String>, PathRejection>,
-) -> Result<Json<ProblemMeaning>, Refusal> {
+) -> Result<Spoken<ProblemMeaning>, Refusal> {
     let known = |Path(slug): Path<String>| {
         ProblemType::ALL.iter().copied().find(|kind| kind.slug() == slug)
     };
-    let kind =
-        slug.ok().and_then(known).ok_or_else(|| not_found("there is no such type of problem"))?;
-    Ok(Json(ProblemMeaning {
+    let kind = slug.ok().and_then(known).ok_or_else(|| not_found(Sentence::NoProblemType))?;
+    let language = language();
+    Ok(Spoken(ProblemMeaning {
         kind,
-        title: kind.title(),
+        title: language.title(kind),
         status: kind.status(),
-        explanation: kind.explanation(),
+        explanation: language.explanation(kind),
     }))
 }
 
@@ -153,7 +155,7 @@ async fn file(
     known: IfNoneMatch,
     Extension(page): Extension<Arc<DocsPage>>,
 ) -> Result<Response, Refusal> {
-    let Path(path) = path.map_err(|_| not_found("there is no such file"))?;
+    let Path(path) = path.map_err(|_| not_found(Sentence::NoFile))?;
     page.show(&path, &known)
 }
 
@@ -174,7 +176,7 @@ impl DocsPage {
             }
             Problem::new(ProblemType::Internal)
         })?;
-        let file = found.ok_or_else(|| not_found("there is no such file"))?;
+        let file = found.ok_or_else(|| not_found(Sentence::NoFile))?;
         let kind = HeaderValue::try_from(file.content_type)
             .unwrap_or(HeaderValue::from_static("application/octet-stream"));
         Ok(StaticFile::new(file.bytes, kind, Freshness::Asked))
@@ -186,6 +188,6 @@ fn json(document: String) -> StaticFile {
     StaticFile::new(document.into_bytes().into(), kind, Freshness::Asked)
 }
 
-fn not_found(detail: &str) -> Problem {
+fn not_found(detail: Sentence) -> Problem {
     Problem::new(ProblemType::NotFound).with_detail(detail)
 }

@@ -21,6 +21,7 @@ use crate::state::AppState;
 use crate::web::Caller;
 use crate::web::Refusal;
 use crate::web::query::{FromPairs, Pairs, Params};
+use crate::web::spoken::LANG;
 
 const LAST_EVENT_ID: &str = "Last-Event-ID";
 
@@ -56,13 +57,18 @@ pub struct ResumeParams {
     #[param(value_type = Option<String>)]
     #[expect(dead_code, reason = "the guard reads it")]
     ticket: Option<String>,
+    /// The language, before `Accept-Language`: `fr`.
+    #[param(value_type = Option<String>)]
+    #[expect(dead_code, reason = "it was read with the header")]
+    lang: Option<String>,
 }
 
 impl FromPairs for ResumeParams {
     fn from_pairs(mut pairs: Pairs) -> Result<Self, Problem> {
         let cursor = pairs.one("cursor", str::parse::<String>);
         let ticket = pairs.one(TICKET, str::parse::<String>);
-        pairs.finish(|| Some(Self { cursor, ticket }))
+        let lang = pairs.one(LANG, str::parse::<String>);
+        pairs.finish(|| Some(Self { cursor, ticket, lang }))
     }
 }
 
@@ -86,6 +92,9 @@ pub struct WatchParams {
     /// A ticket in place of a token; see `POST /tickets`.
     #[param(value_type = Option<String>)]
     ticket: Option<String>,
+    /// The language, before `Accept-Language`: `fr`.
+    #[param(value_type = Option<String>)]
+    lang: Option<String>,
 }
 
 impl FromPairs for Watch {
@@ -94,8 +103,9 @@ impl FromPairs for Watch {
         let hero_id = pairs.one("hero_id", str::parse);
         let max_rate = pairs.one("max_rate", |text| rate(text.parse().unwrap_or_default()));
         let cursor = pairs.one("cursor", str::parse::<String>);
-        // The guard has taken it.
+        // They have been read before.
         let _ = pairs.one(TICKET, str::parse::<String>);
+        let _ = pairs.one(LANG, str::parse::<String>);
         pairs.finish(|| Some(Self { status, hero_id, cursor, ..Self::all(max_rate) }))
     }
 }

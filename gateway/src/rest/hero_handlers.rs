@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse as _;
 use galley_protocol::frame::Page;
-use galley_protocol::{Hero, HeroId, HeroPatch, NewHero};
+use galley_protocol::{Hero, HeroId, HeroPatch, NewHero, Sentence};
 use galley_store::{Menu, Store};
 
 use super::body::JsonBody;
@@ -28,8 +28,18 @@ impl Served for Hero {
         store.heroes()
     }
 
-    fn active_orders(id: HeroId) -> String {
-        format!("hero {id} has orders that have not ended")
+    const KEY_REUSED: Sentence = Sentence::KeyOfOtherHero;
+
+    fn missing(id: HeroId) -> Sentence {
+        Sentence::NoHero(id)
+    }
+
+    fn changed(id: HeroId) -> Sentence {
+        Sentence::HeroChanged(id)
+    }
+
+    fn active_orders(id: HeroId) -> Sentence {
+        Sentence::HeroHasOrders(id)
     }
 }
 

@@ -4,7 +4,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::Response;
-use galley_protocol::{IdempotencyKey, Problem, ProblemType};
+use galley_protocol::{IdempotencyKey, Problem, ProblemType, Sentence};
 use galley_store::Creation;
 
 use crate::web::Refusal;
@@ -20,21 +20,20 @@ pub fn replayed(mut answer: Response) -> Response {
 }
 
 /// Returns the problem of a key that was used before with another body.
-fn reused(what: &str) -> Problem {
-    Problem::new(ProblemType::IdempotencyKeyReused)
-        .with_detail(format!("this Idempotency-Key came before with another {what}"))
+fn reused(detail: Sentence) -> Problem {
+    Problem::new(ProblemType::IdempotencyKeyReused).with_detail(detail)
 }
 
 /// Returns the answer to a creation under a key. `answer` makes the answer that shows the resource.
 pub fn created_once<T>(
     creation: Creation<T>,
-    what: &str,
+    reused_key: Sentence,
     answer: impl Fn(T) -> Response,
 ) -> Result<Response, Refusal> {
     match creation {
         Creation::Created(thing) => Ok(answer(thing)),
         Creation::Replayed(thing) => Ok(replayed(answer(thing))),
-        Creation::KeyReused => Err(reused(what).into()),
+        Creation::KeyReused => Err(reused(reused_key).into()),
     }
 }
 
@@ -45,19 +44,17 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyHeader {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
-        let wrong = |detail: &dyn ToString| {
-            Refusal(Problem::invalid_parameter(HEADER, &detail.to_string()))
-        };
+        let wrong = |detail: Sentence| Refusal(Problem::invalid_parameter(HEADER, detail));
         let mut lines = parts.headers.get_all(HEADER).iter();
         match (lines.next(), lines.next()) {
             (None, _) => Ok(Self(None)),
             (Some(line), None) => {
-                let text = line.to_str().map_err(|_| wrong(&"must be visible ASCII characters"))?;
+                let text = line.to_str().map_err(|_| wrong(Sentence::NotVisible))?;
                 IdempotencyKey::parse(text)
                     .map(|key| Self(Some(key)))
-                    .map_err(|error| wrong(&error))
+                    .map_err(|error| wrong(error.into()))
             }
-            (Some(_), Some(_)) => Err(wrong(&"must not be repeated")),
+            (Some(_), Some(_)) => Err(wrong(Sentence::Repeated)),
         }
     }
 }

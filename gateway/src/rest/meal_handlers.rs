@@ -1,7 +1,7 @@
 //! Meals.
 
 use galley_protocol::frame::Page;
-use galley_protocol::{Meal, MealId, MealPatch, NewMeal};
+use galley_protocol::{Meal, MealId, MealPatch, NewMeal, Sentence};
 use galley_store::{Menu, Store};
 
 use super::body::JsonBody;
@@ -18,8 +18,18 @@ impl Served for Meal {
         store.meals()
     }
 
-    fn active_orders(id: MealId) -> String {
-        format!("orders on meal {id} have not ended")
+    const KEY_REUSED: Sentence = Sentence::KeyOfOtherMeal;
+
+    fn missing(id: MealId) -> Sentence {
+        Sentence::NoMeal(id)
+    }
+
+    fn changed(id: MealId) -> Sentence {
+        Sentence::MealChanged(id)
+    }
+
+    fn active_orders(id: MealId) -> Sentence {
+        Sentence::MealHasOrders(id)
     }
 }
 

@@ -1,6 +1,5 @@
 //! Orders: placing and reading them.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
@@ -30,6 +29,7 @@ use crate::web::Refusal;
 use crate::web::conditions::IfNoneMatch;
 use crate::web::query::{FromPairs, Pairs, Params};
 use crate::web::request_identity::trace;
+use crate::web::spoken::Spoken;
 
 /// What is needed to place an order.
 #[derive(Serialize, ToSchema)]
@@ -123,8 +123,8 @@ pub async fn place(
     let command = PlaceOrder { key, ..command };
     let placed = state.commands.place(OfHero { hero_id, command }, trace()).await?;
     let location = location(&format!("/orders/{}", placed.order.id));
-    let answer =
-        (StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(placed.order)).into_response();
+    let answer = (StatusCode::ACCEPTED, [(header::LOCATION, location)], Spoken(placed.order))
+        .into_response();
     Ok(if placed.replayed { replayed(answer) } else { answer })
 }
 
@@ -182,13 +182,19 @@ pub async fn list(
 ) -> Result<Response, Refusal> {
     match hero_id {
         // The same answer as for a hero that does not exist.
-        Some(id) if !caller.may_see(id) => {
-            Ok(page::linked(Page::<OrderView> { items: Vec::new(), next_cursor: None }, &uri))
-        }
+        Some(id) if !caller.may_see(id) => Ok(page::linked(
+            Page::<OrderView> { items: Vec::new(), next_cursor: None },
+            &uri,
+            Spoken,
+        )),
         hero_id => {
             let hero_id = hero_id.or(caller.hero_id());
             let turn = state.limits.reads.take(key).await?;
-            Ok(page::linked(state.commands.list(turn, OfHero { hero_id, command }).await?, &uri))
+            Ok(page::linked(
+                state.commands.list(turn, OfHero { hero_id, command }).await?,
+                &uri,
+                Spoken,
+            ))
         }
     }
 }
@@ -216,5 +222,5 @@ pub async fn of_hero(
     visible(&state, caller, key, id).await?;
     let turn = state.limits.reads.take(key).await?;
     let request = OfHero { hero_id: Some(id), command };
-    Ok(page::linked(state.commands.list(turn, request).await?, &uri))
+    Ok(page::linked(state.commands.list(turn, request).await?, &uri, Spoken))
 }

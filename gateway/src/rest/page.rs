@@ -1,13 +1,11 @@
 //! Pages of lists: the limit, the cursor, and the link to the next page.
 
-use axum::Json;
 use axum::http::{HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
 use galley_protocol::command::{DEFAULT_LIMIT, MAX_LIMIT};
 use galley_protocol::frame::Page;
-use galley_protocol::{NamePart, PageCursor, Problem};
+use galley_protocol::{NamePart, PageCursor, Problem, Sentence};
 use galley_store::ListPage;
-use serde::Serialize;
 use utoipa::IntoParams;
 
 use crate::web::query::{FromPairs, Pairs, without};
@@ -48,15 +46,15 @@ pub fn limit(pairs: &mut Pairs) -> usize {
         let canonical = !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit());
         let number =
             text.parse().ok().filter(|number| canonical && (1..=MAX_LIMIT).contains(number));
-        number.ok_or_else(|| format!("must be an integer from 1 to {MAX_LIMIT}"))
+        number.ok_or(Sentence::NotFromOneTo(MAX_LIMIT.try_into().unwrap_or(i64::MAX)))
     };
     pairs.one("limit", parse).unwrap_or(DEFAULT_LIMIT)
 }
 
 /// Answers with a page, and links to the next page of the same list, if there is one.
-pub fn linked<T: Serialize>(page: Page<T>, uri: &Uri) -> Response {
+pub fn linked<T, A: IntoResponse>(page: Page<T>, uri: &Uri, answer: fn(Page<T>) -> A) -> Response {
     let next_cursor = page.next_cursor;
-    let mut response = Json(page).into_response();
+    let mut response = answer(page).into_response();
     if let Some(cursor) = next_cursor {
         response.headers_mut().insert(header::LINK, link(uri, cursor));
     }

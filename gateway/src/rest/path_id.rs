@@ -22,6 +22,6 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
         let text = Path::<String>::from_request_parts(parts, state).await;
         let id = text.map_err(|_| IdError).and_then(|Path(text)| text.parse());
-        id.map(Self).map_err(|error| Problem::invalid_parameter("/{id}", &error).into())
+        id.map(Self).map_err(|error| Problem::invalid_parameter("/{id}", error).into())
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use galley_protocol::{Problem, ProblemType};
+use galley_protocol::{Language, Problem, ProblemType};
 use serde_json::json;
 use utoipa::IntoResponses;
 use utoipa::openapi::example::ExampleBuilder;
@@ -94,11 +94,15 @@ fn by_status(kinds: &[ProblemType]) -> BTreeMap<String, RefOr<Response>> {
 }
 
 fn response(kinds: &[ProblemType]) -> Response {
-    let description: Vec<String> =
-        kinds.iter().map(|kind| format!("`{}`: {}", kind.slug(), kind.explanation())).collect();
+    let english = Language::default();
+    let description: Vec<String> = kinds
+        .iter()
+        .map(|kind| format!("`{}`: {}", kind.slug(), english.explanation(*kind)))
+        .collect();
     let examples = kinds.iter().map(|kind| {
-        let example =
-            ExampleBuilder::new().summary(kind.title()).value(Some(json!(Problem::new(*kind))));
+        let example = ExampleBuilder::new()
+            .summary(english.title(*kind))
+            .value(Some(json!(Problem::new(*kind))));
         (kind.slug(), example.build())
     });
     let schema = Some(Ref::from_schema_name("Problem"));

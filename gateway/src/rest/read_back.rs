@@ -1,7 +1,7 @@
 //! Bodies that change a resource and may say which one, as it was read.
 
 use galley_protocol::strict::Strict;
-use galley_protocol::{FieldError, Problem, ProblemType, Resource, Version};
+use galley_protocol::{FieldError, Problem, ProblemType, Resource, Sentence, Version};
 use serde_json::Value;
 
 use super::body::FromJson;
@@ -38,7 +38,7 @@ impl<T> ReadBack<T> {
         let number: i64 = id.into();
         let mut errors = Vec::new();
         if self.id.is_some_and(|found| found != number) {
-            errors.push(error("id", &format!("must be {number}, as in the path, or absent")));
+            errors.push(error("id", Sentence::OtherId(number)));
         }
         let version = self.version.map(|version| {
             let version = version.as_i64().and_then(|version| i32::try_from(version).ok());
@@ -59,11 +59,11 @@ pub fn other_version() -> Problem {
 }
 
 fn wrong_version() -> FieldError {
-    error("version", "must be the present version, within `If-Match`, or absent")
+    error("version", Sentence::OtherVersion)
 }
 
-fn error(name: &str, detail: &str) -> FieldError {
-    FieldError { pointer: format!("#/{name}"), detail: detail.to_owned() }
+fn error(name: &str, detail: Sentence) -> FieldError {
+    FieldError { pointer: format!("#/{name}"), detail }
 }
 
 fn invalid(errors: Vec<FieldError>) -> Problem {

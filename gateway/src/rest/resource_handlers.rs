@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use galley_protocol::{Problem, ProblemType, Resource, Version};
+use galley_protocol::{Problem, ProblemType, Resource, Sentence, Version};
 use galley_store::{ChangeError, Menu, Store};
 use serde::Serialize;
 
@@ -17,18 +17,27 @@ use super::read_back::{ReadBack, other_version};
 use crate::limits::CallerKey;
 use crate::page_size::bounded;
 use crate::state::AppState;
-use crate::store_problems::unknown;
 use crate::web::Refusal;
 use crate::web::conditions::{IfMatch, IfNoneMatch};
 use crate::web::query::Params;
+use crate::web::spoken::Spoken;
 
 /// A hero or a meal.
 pub trait Served: Resource {
     /// Returns the part of the store that holds these resources.
     fn menu(store: &dyn Store) -> &dyn Menu<Self>;
 
-    /// Describes the active orders that prevent the deletion of this one.
-    fn active_orders(id: Self::Id) -> String;
+    /// The sentence for a key that created another one.
+    const KEY_REUSED: Sentence;
+
+    /// Returns the sentence for an identifier that none has.
+    fn missing(id: Self::Id) -> Sentence;
+
+    /// Returns the sentence for one that has another version now.
+    fn changed(id: Self::Id) -> Sentence;
+
+    /// Returns the sentence for the active orders that prevent the deletion of this one.
+    fn active_orders(id: Self::Id) -> Sentence;
 }
 
 pub type CreateRequest = (State<AppState>, Params<()>, IdempotencyHeader);
@@ -45,7 +54,7 @@ pub async fn create<R: Served>(
 ) -> HandlerResult {
     let created = menu::<R>(&state).create_once(&new, key.as_ref()).await?;
     state.bus.announce_menu();
-    created_once(created, R::WORD, |created| {
+    created_once(created, R::KEY_REUSED, |created| {
         let mut response = tagged(StatusCode::CREATED, &created);
         response.headers_mut().insert(header::LOCATION, location(&R::path(created.id())));
         response
@@ -60,7 +69,7 @@ pub async fn list<R: Served>(
     let turn = state.limits.reads.take(key).await?;
     let read = async move |store: Arc<dyn Store>| R::menu(&*store).list(&page).await;
     let page = state.commands.read(turn, read).await?;
-    Ok(page::linked(bounded(page, |one| one.id().into()), &uri))
+    Ok(page::linked(bounded(page, |one| one.id().into()), &uri, Json))
 }
 
 /// Answers with a hero or a meal, or 304 without a body if the caller has this version.
@@ -68,7 +77,7 @@ pub async fn get<R: Served>(
     (State(state), key, Id(id), _, known): ReadRequest<R>,
 ) -> HandlerResult {
     let read: R = find(&state, key, id).await?;
-    Ok(read_tagged(&known, &read.version().etag(), &read))
+    Ok(read_tagged(&known, &read.version().etag(), Json(read)))
 }
 
 pub async fn find<R: Served>(state: &AppState, key: CallerKey, id: R::Id) -> Result<R, Refusal> {
@@ -111,6 +120,10 @@ fn menu<R: Served>(state: &AppState) -> &dyn Menu<R> {
     R::menu(state.commands.store().as_ref())
 }
 
+fn unknown<R: Served>(id: R::Id) -> Problem {
+    Problem::new(R::NOT_FOUND).with_detail(R::missing(id))
+}
+
 fn is_stale(error: &ChangeError) -> bool {
     matches!(error, ChangeError::Stale)
 }
@@ -118,9 +131,9 @@ fn is_stale(error: &ChangeError) -> bool {
 fn refused<R: Served>(id: R::Id) -> impl Fn(ChangeError) -> Refusal {
     move |error| match error {
         ChangeError::NotFound => unknown::<R>(id).into(),
-        ChangeError::Stale => Problem::new(ProblemType::VersionMismatch)
-            .with_detail(format!("{} {id} has another version now", R::WORD))
-            .into(),
+        ChangeError::Stale => {
+            Problem::new(ProblemType::VersionMismatch).with_detail(R::changed(id)).into()
+        }
         ChangeError::HasActiveOrders => {
             Problem::new(ProblemType::HasActiveOrders).with_detail(R::active_orders(id)).into()
         }
@@ -135,18 +148,18 @@ pub fn read_with_hero(
     known: &IfNoneMatch,
     version: Version,
     hero: Version,
-    body: &impl Serialize,
+    order: &impl Serialize,
 ) -> Response {
     let tag = if hero == Version::FIRST { version.etag() } else { format!("\"{version}.{hero}\"") };
-    read_tagged(known, &tag, body)
+    read_tagged(known, &tag, Spoken(order))
 }
 
-fn read_tagged(known: &IfNoneMatch, tag: &str, body: &impl Serialize) -> Response {
+fn read_tagged(known: &IfNoneMatch, tag: &str, body: impl IntoResponse) -> Response {
     let tagged = [(header::ETAG, HeaderValue::try_from(tag).expect("an entity tag is ASCII"))];
     if known.has(tag) {
         return (StatusCode::NOT_MODIFIED, tagged).into_response();
     }
-    (tagged, Json(body)).into_response()
+    (tagged, body).into_response()
 }
 
 pub fn location(path: &str) -> HeaderValue {

@@ -11,6 +11,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use galley_protocol::Sentence;
 
 use super::Refusal;
 use crate::http::base_path::HEALTH_CHECKS;
@@ -42,8 +43,7 @@ pub async fn allow(
         }
         RateVerdict::Wait(wait) => {
             count("rest");
-            let mut response =
-                Refusal(too_fast("this address sends requests", wait)).into_response();
+            let mut response = Refusal(too_fast(Sentence::TooManyRequests, wait)).into_response();
             add_headers(response.headers_mut(), rate, 0, wait);
             response
         }

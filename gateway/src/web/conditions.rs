@@ -6,7 +6,7 @@ use std::future::Future;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, header};
-use galley_protocol::{Problem, Version};
+use galley_protocol::{Problem, Sentence, Version};
 use utoipa::IntoParams;
 
 use crate::web::Refusal;
@@ -154,12 +154,7 @@ impl Condition {
         if lines.is_empty() {
             return Ok(Self::Absent);
         }
-        let wrong = || {
-            Problem::invalid_parameter(
-                name,
-                &format!("must be `*` or at most {MAX_TAGS} entity tags like \"3\""),
-            )
-        };
+        let wrong = || Problem::invalid_parameter(name, Sentence::NotTags(MAX_TAGS));
         // Several lines are one list (RFC 9110 section 5.3).
         let whole = lines.join(&b", "[..]);
         std::str::from_utf8(&whole).ok().and_then(Self::parse).ok_or_else(wrong)

@@ -7,12 +7,11 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use galley_protocol::{Problem, ProblemType};
+use galley_protocol::{Problem, ProblemType, Sentence};
 use tracing::info;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::query::Pairs;
-use super::refusal::NO_TOKEN;
 use super::{Caller, Refusal};
 use crate::auth::stream_tickets::{TICKET, TicketError, redeem};
 use crate::auth::{RememberedToken, TokenRejection, Verifier};
@@ -74,15 +73,19 @@ fn after_scheme<'a>(line: &'a HeaderValue, scheme: &str) -> Option<&'a str> {
 pub fn unauthorized(state: &AppState, refused: Option<TokenRejection>) -> Problem {
     state.refusals.count(refused.map_or(Cause::NoToken, Cause::Token));
     let Some(refused) = refused else {
-        return Problem::new(ProblemType::Unauthorized).with_detail(NO_TOKEN);
+        return Problem::new(ProblemType::Unauthorized).with_detail(Sentence::SendToken);
     };
     if refused == TokenRejection::UnknownKey {
         let problem = Problem::new(ProblemType::Overloaded).with_retry_after(RETRY_AFTER_MS);
-        return problem.with_detail(refused.to_string());
+        return problem.with_detail(refused.sentence());
     }
     let wanted = state.verifier.as_ref().filter(|_| refused.is_about_kind());
-    let wanted = wanted.map(|verifier| format!("; {}", verifier.wanted())).unwrap_or_default();
-    Problem::new(ProblemType::Unauthorized).with_detail(format!("{refused}{wanted}"))
+    Problem::new(ProblemType::Unauthorized).with_detail(match wanted {
+        Some(verifier) => {
+            Sentence::TokenWanted(Box::new(refused.sentence()), verifier.wanted().to_string())
+        }
+        None => refused.sentence(),
+    })
 }
 
 async fn ask(State(state): State<AppState>, request: Request, next: Next) -> Response {
@@ -100,7 +103,7 @@ async fn ask_for_staff(State(state): State<AppState>, request: Request, next: Ne
                 return Ok(caller);
             }
             state.refusals.count(Cause::NotStaff);
-            Err(Problem::new(ProblemType::Forbidden).with_detail("only staff may do this"))
+            Err(Problem::new(ProblemType::Forbidden).with_detail(Sentence::OnlyStaff))
         });
     admit(&state, caller, request, next).await
 }

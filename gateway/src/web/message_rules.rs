@@ -5,7 +5,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use galley_protocol::{Problem, ProblemType};
+use galley_protocol::{Problem, ProblemType, Sentence};
 
 use super::Refusal;
 use super::content_coding::{AcceptedCoding, CodedOnce, encode};
@@ -44,22 +44,22 @@ pub async fn apply(State(state): State<AppState>, request: Request, next: Next) 
 
 fn refuse(request: &Request) -> Option<Problem> {
     let headers = request.headers();
-    let bad = |detail: &str| Some(Problem::new(ProblemType::BadRequest).with_detail(detail));
+    let bad = |detail| Some(Problem::new(ProblemType::BadRequest).with_detail(detail));
     let mut hosts = headers.get_all(header::HOST).iter();
     match (hosts.next(), hosts.next()) {
         (None, _) if request.version() < Version::HTTP_11 => {}
         (Some(host), None) if host.to_str().ok().and_then(Host::parse).is_some() => {}
-        (_, _) => return bad("the request must have one `Host` header: a host, perhaps a port"),
+        (_, _) => return bad(Sentence::HostHeader),
     }
     // One who reads the length otherwise would see another request here (RFC 9112 section 11.2).
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
     let chunked =
         codings.next().is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
     if !chunked || codings.next().is_some() {
-        return bad("the only transfer coding is `chunked`, once");
+        return bad(Sentence::TransferCoding);
     }
     if request.extensions().get::<AmbiguousLength>().is_some() {
-        return bad("`Content-Length` and `Transfer-Encoding` exclude each other");
+        return bad(Sentence::AmbiguousLength);
     }
     let mut expected = headers.get_all(header::EXPECT).iter();
     let known = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");

@@ -14,6 +14,7 @@ use tracing::field::display;
 
 use super::MAX_SHOWN;
 use super::request_identity::{RequestIdentity, within};
+use super::spoken;
 use crate::http::base_path::HEALTH_CHECKS;
 use crate::http::entrance::Outside;
 use crate::limits::{Address, CallerKey};
@@ -42,6 +43,7 @@ pub async fn observe(State(state): State<AppState>, request: Request, next: Next
     let id = request_id(request.headers());
     let method = method(request.method());
     let route = request.extensions().get::<MatchedPath>().cloned();
+    let language = spoken::asked(request.headers(), request.uri().query());
     let mut step = traced(&state, &request, method, route.as_ref());
     let trace = step.as_ref().map(Span::context);
     let path = request.uri().path();
@@ -59,7 +61,7 @@ pub async fn observe(State(state): State<AppState>, request: Request, next: Next
         step.set("galley.request.id", id.to_str().unwrap_or_default().to_owned());
     }
     let answer = next.run(request).instrument(span.clone());
-    let (id, mut response) = within(RequestIdentity { id, trace }, answer).await;
+    let (id, mut response) = within(RequestIdentity { id, trace, language }, answer).await;
 
     let took = began.elapsed();
     let status = response.status();

@@ -5,7 +5,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
-use galley_protocol::{Problem, ProblemType};
+use galley_protocol::{Problem, ProblemType, Sentence};
 
 use super::{MAX_SHOWN, Refusal};
 use crate::http::base_path::{HEALTH_CHECKS, Place};
@@ -39,12 +39,6 @@ const HEADERS: [(HeaderName, HeaderValue); 8] = [
     (header::VARY, HeaderValue::from_static("origin")),
 ];
 
-const OTHER_HOST: &str = "the request names a host that is not this service's; GALLEY_ALLOWED_HOSTS lists those that are, besides \
-                          localhost and addresses";
-const OTHER_ORIGIN: &str = "pages of this origin may not speak to this service; if this is its own page, let the proxy in front send \
-                            `Host` with the port, or list the proxy in GALLEY_TRUSTED_PROXIES and let it send `X-Forwarded-Host` and \
-                            `X-Forwarded-Proto`; GALLEY_ALLOWED_ORIGINS lists other pages that may";
-
 /// Refuses requests for other hosts, and pages of origins that are not allowed, lets pages of
 /// listed ones read the answer, and adds the headers.
 pub async fn protect(State(state): State<AppState>, request: Request, next: Next) -> Response {
@@ -73,7 +67,7 @@ fn check(state: &AppState, request: &Request) -> Result<From, Problem> {
     let host = outside.host.as_ref().filter(|_| !HEALTH_CHECKS.contains(&path));
     if host.is_some_and(|host| !state.hosts.allows(host)) {
         state.refusals.count(Cause::Host);
-        return Err(Problem::new(ProblemType::MisdirectedRequest).with_detail(OTHER_HOST));
+        return Err(Problem::new(ProblemType::MisdirectedRequest).with_detail(Sentence::OtherHost));
     }
     let from = state.origins.of(outside, request.headers());
     // With tokens, a page without one can do nothing.
@@ -82,12 +76,12 @@ fn check(state: &AppState, request: &Request) -> Result<From, Problem> {
         && is_cross_site(request.method(), request.headers());
     if from == From::Elsewhere || is_foreign {
         state.refusals.count(Cause::Origin);
-        return Err(Problem::new(ProblemType::Forbidden).with_detail(OTHER_ORIGIN));
+        return Err(Problem::new(ProblemType::Forbidden).with_detail(Sentence::OtherOrigin));
     }
     if outside.place == Place::Elsewhere {
         let shown = &path[..path.floor_char_boundary(MAX_SHOWN)];
-        let base = state.entrance.base.as_str();
-        let detail = format!("nothing is at {shown}; this service is under {base}/");
+        let base = state.entrance.base.as_str().to_owned();
+        let detail = Sentence::NothingOutside(shown.to_owned(), base);
         return Err(Problem::new(ProblemType::NotFound).with_detail(detail));
     }
     Ok(from)

@@ -1,11 +1,9 @@
 //! Query parameters. Each must be known, well-formed, and not repeated unless it is a list. One
 //! answer names every wrong parameter.
 
-use std::fmt::Display;
-
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use galley_protocol::{FieldError, Problem, ProblemType};
+use galley_protocol::{FieldError, Problem, ProblemType, Sentence};
 use percent_encoding::percent_decode_str;
 
 use super::Refusal;
@@ -51,33 +49,33 @@ impl Pairs {
         for piece in query.split('&').filter(|piece| !piece.is_empty()) {
             let (name, value) = piece.split_once('=').unwrap_or((piece, ""));
             let Some(name) = decode(name) else {
-                whole.refuse(name, "is not percent-encoded UTF-8");
+                whole.refuse(name, Sentence::NotEncoded);
                 continue;
             };
             match decode(value) {
                 Some(value) => whole.pairs.push((name, value)),
-                None => whole.refuse(&name, "is not percent-encoded UTF-8"),
+                None => whole.refuse(&name, Sentence::NotEncoded),
             }
         }
         whole
     }
 
     /// Takes an optional parameter that must not be repeated.
-    pub fn one<T, E: Display>(
+    pub fn one<T, E: Into<Sentence>>(
         &mut self,
         name: &str,
         parse: impl Fn(&str) -> Result<T, E>,
     ) -> Option<T> {
         let mut values = self.take(name);
         if values.len() > 1 {
-            self.refuse(name, "must not be repeated");
+            self.refuse(name, Sentence::Repeated);
             return None;
         }
         let value = values.pop()?;
         self.accept(name, parse(&value))
     }
 
-    pub fn many<T, E: Display>(
+    pub fn many<T, E: Into<Sentence>>(
         &mut self,
         name: &str,
         parse: impl Fn(&str) -> Result<T, E>,
@@ -89,7 +87,7 @@ impl Pairs {
     /// if there are no errors; it may return `None` only for a parameter that was refused before.
     pub fn finish<T>(mut self, build: impl FnOnce() -> Option<T>) -> Result<T, Problem> {
         for (name, _) in std::mem::take(&mut self.pairs) {
-            self.refuse(&name, "is not a known parameter");
+            self.refuse(&name, Sentence::UnknownParameter);
         }
         if self.errors.is_empty()
             && let Some(whole) = build()
@@ -104,13 +102,13 @@ impl Pairs {
         self.pairs.extract_if(.., |(found, _)| found == name).map(|(_, value)| value).collect()
     }
 
-    fn accept<T, E: Display>(&mut self, name: &str, parsed: Result<T, E>) -> Option<T> {
-        parsed.map_err(|error| self.refuse(name, &error.to_string())).ok()
+    fn accept<T, E: Into<Sentence>>(&mut self, name: &str, parsed: Result<T, E>) -> Option<T> {
+        parsed.map_err(|error| self.refuse(name, error.into())).ok()
     }
 
-    fn refuse(&mut self, name: &str, detail: &str) {
+    fn refuse(&mut self, name: &str, detail: Sentence) {
         let short: String = name.chars().take(MAX_NAME).collect();
-        self.errors.push(FieldError { pointer: format!("?{short}"), detail: detail.to_owned() });
+        self.errors.push(FieldError { pointer: format!("?{short}"), detail });
     }
 }
 
@@ -137,15 +135,15 @@ fn decode(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Pairs, without};
+    use super::{Pairs, Sentence, without};
 
-    fn text(value: &str) -> Result<String, &'static str> {
-        if value.is_empty() { Err("must not be empty") } else { Ok(value.to_owned()) }
+    fn text(value: &str) -> Result<String, Sentence> {
+        if value.is_empty() { Err(Sentence::Empty) } else { Ok(value.to_owned()) }
     }
 
     fn errors(pairs: Pairs) -> Vec<(String, String)> {
         let problem = pairs.finish(|| Some(())).expect_err("a wrong query");
-        problem.errors.into_iter().map(|error| (error.pointer, error.detail)).collect()
+        problem.errors.into_iter().map(|error| (error.pointer, error.detail.to_string())).collect()
     }
 
     #[test]
@@ -154,7 +152,7 @@ mod tests {
         assert_eq!(pairs.one("q", text).as_deref(), Some("crème fraîche+"));
         assert_eq!(pairs.many("status", text), ["A", "B"]);
         assert_eq!(pairs.one("absent", text), None);
-        assert_eq!(pairs.one("flag", |value| Ok::<_, &str>(value.len())), Some(0));
+        assert_eq!(pairs.one("flag", |value| Ok::<_, Sentence>(value.len())), Some(0));
         assert_eq!(pairs.finish(|| Some(7)), Ok(7));
     }
 

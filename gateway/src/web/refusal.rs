@@ -2,14 +2,12 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use galley_protocol::Problem;
+use galley_protocol::{Problem, Sentence};
 use galley_store::StoreError;
 
-use super::request_identity::named;
+use super::request_identity::{language, named};
+use super::spoken;
 use crate::store_problems::problem;
-
-/// The detail of the problem of a request without a token.
-pub const NO_TOKEN: &str = "send a token: `Authorization: Bearer …`";
 
 /// A problem as an answer: `application/problem+json`, and `Retry-After` if the problem says when
 /// to retry.
@@ -30,15 +28,19 @@ impl From<StoreError> for Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
+        let challenge =
+            (self.0.status == StatusCode::UNAUTHORIZED).then(|| challenge(&self.0.detail));
         let problem = named(self.0);
         let status = StatusCode::from_u16(problem.status)
             .expect("the table of problems holds HTTP statuses");
         let body = serde_json::to_vec(&problem).expect("a problem has only string keys");
+        let body = language().messages_in(&body).unwrap_or(body);
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if status == StatusCode::UNAUTHORIZED {
-            headers.insert(header::WWW_AUTHENTICATE, challenge(&problem.detail));
+        spoken::mark(headers);
+        if let Some(challenge) = challenge {
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
         if status == StatusCode::REQUEST_TIMEOUT {
             // The rest of the request's body is not read, so the connection cannot be used again
@@ -53,14 +55,14 @@ impl IntoResponse for Refusal {
 }
 
 /// Returns the challenge of a request. It names an error only if there was a token (RFC 6750
-/// section 3.1).
-fn challenge(detail: &str) -> HeaderValue {
+/// section 3.1), in English, because it is ASCII.
+fn challenge(detail: &Sentence) -> HeaderValue {
     const REALM: &str = "Bearer realm=\"galley\"";
-    if detail == NO_TOKEN {
+    if *detail == Sentence::SendToken {
         return HeaderValue::from_static(REALM);
     }
     let plain = |letter: &char| matches!(letter, ' '..='~') && !matches!(letter, '"' | '\\');
-    let detail: String = detail.chars().filter(plain).collect();
+    let detail: String = detail.to_string().chars().filter(plain).collect();
     HeaderValue::try_from(format!(
         "{REALM}, error=\"invalid_token\", error_description=\"{detail}\""
     ))

@@ -1,10 +1,11 @@
-//! The identity of the request in progress: its id and its trace. Every problem names them.
+//! The identity of the request in progress: its id and its trace, which every problem names, and the
+//! language of its reader.
 
 use std::pin::pin;
 
 use axum::http::HeaderValue;
 use axum::response::Response;
-use galley_protocol::{Problem, TraceContext};
+use galley_protocol::{Language, Problem, TraceContext};
 
 tokio::task_local! {
     static IDENTITY: RequestIdentity;
@@ -16,6 +17,8 @@ pub struct RequestIdentity {
     pub id: HeaderValue,
     /// The span of the request, if its trace is recorded.
     pub trace: Option<TraceContext>,
+    /// The language of its reader.
+    pub language: Language,
 }
 
 /// Makes the answer to the request of this identity.
@@ -35,15 +38,23 @@ pub fn trace() -> Option<TraceContext> {
     IDENTITY.try_with(|identity| identity.trace).ok().flatten()
 }
 
-/// Adds the request in progress to a problem.
+/// Returns the language of the reader of the answer in progress.
+#[must_use]
+pub fn language() -> Language {
+    IDENTITY.try_with(|identity| identity.language).unwrap_or_default()
+}
+
+/// Adds the request in progress to a problem, and says it in the language of its reader.
 #[must_use]
 pub fn named(problem: Problem) -> Problem {
     let request = IDENTITY.try_with(|identity| {
         let id = identity.id.to_str().unwrap_or_default().to_owned();
-        (id, identity.trace)
+        (id, identity.trace, identity.language)
     });
     match request {
-        Ok((id, trace)) => problem.with_instance(&id).with_trace(trace),
+        Ok((id, trace, language)) => {
+            problem.with_instance(&id).with_trace(trace).spoken_in(language)
+        }
         Err(_) => problem,
     }
 }

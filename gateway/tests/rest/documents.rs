@@ -1,4 +1,4 @@
-use galley_protocol::ProblemType;
+use galley_protocol::{Language, ProblemType};
 use serde_json::Value;
 
 use crate::rest_stack::RestStack;
@@ -166,12 +166,13 @@ async fn the_page_about_the_live_updates_shows_the_whole_document_and_needs_no_s
 #[tokio::test]
 async fn every_type_of_problem_is_explained() {
     let stack = RestStack::start().await;
+    let english = Language::default();
     for kind in ProblemType::ALL {
         let meaning = stack.get(&format!("/problems/{}", kind.slug())).await.body();
-        assert_eq!(meaning["explanation"], kind.explanation());
+        assert_eq!(meaning["explanation"], english.explanation(*kind));
         assert_eq!(
             (&meaning["title"], &meaning["status"]),
-            (&kind.title().into(), &kind.status().into())
+            (&english.title(*kind).into(), &kind.status().into())
         );
     }
 }

@@ -1,6 +1,7 @@
 //! Tests the REST interface from outside: a whole gateway on a free port, with an embedded database
 //! and bus.
 
+mod chosen_language;
 mod documents;
 mod hero_routes;
 mod list_pages;

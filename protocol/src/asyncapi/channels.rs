@@ -8,6 +8,7 @@ use super::messages::Messages;
 use super::schemas::Schemas;
 use crate::close_code::CloseCode;
 use crate::command::Watch;
+use crate::language::Language;
 use crate::{HeroId, SignedCursor};
 
 const ANSWERS: [&str; 3] = ["reply", "error", "pong"];
@@ -31,7 +32,7 @@ pub fn channels(messages: &Messages, schemas: &mut Schemas) -> Value {
             "messages": message_map(&everything),
             "bindings": {"ws": {
                 "method": "GET",
-                "query": query(&json!({"hero_id": hero_id, "cursor": cursor(schemas), "ticket": ticket()})),
+                "query": query(&json!({"hero_id": hero_id, "cursor": cursor(schemas), "ticket": ticket(), "lang": lang()})),
                 "headers": handshake_headers(),
                 "bindingVersion": "0.1.0",
             }},
@@ -62,6 +63,7 @@ pub fn operations(messages: &Messages, schemas: &mut Schemas) -> Value {
     let news: Vec<&str> = messages.frames().filter(|frame| !ANSWERS.contains(frame)).collect();
     let mut watch = schemas.object::<Watch>()["properties"].take();
     watch["ticket"] = ticket();
+    watch["lang"] = lang();
     let mut command = operation(
         "receive",
         "socket",
@@ -71,7 +73,8 @@ pub fn operations(messages: &Messages, schemas: &mut Schemas) -> Value {
     command["reply"] = json!({"channel": {"$ref": "#/channels/socket"}, "messages": message_list("socket", &ANSWERS)});
     let mut hero_events =
         operation("send", "hero_events", "The gateway tells a hero what changed.", &HERO_EVENTS);
-    hero_events["bindings"] = get(&json!({"cursor": cursor(schemas), "ticket": ticket()}));
+    hero_events["bindings"] =
+        get(&json!({"cursor": cursor(schemas), "ticket": ticket(), "lang": lang()}));
     let mut staff_events =
         operation("send", "staff_events", "The gateway tells staff what changed.", &STAFF_EVENTS);
     staff_events["bindings"] = get(&watch);
@@ -122,6 +125,7 @@ fn handshake_headers() -> Value {
         "Authorization": {"type": "string", "pattern": "^Bearer .+$", "description": "The token, of clients that can set headers."},
         "Sec-WebSocket-Protocol": {"type": "string", "examples": ["galley.v1, bearer.<token>"],
             "description": "The token, of pages in a browser."},
+        "Accept-Language": {"type": "string", "examples": ["fr, en;q=0.5"], "description": "The languages of the reader."},
     }})
 }
 
@@ -131,6 +135,12 @@ fn cursor(schemas: &mut Schemas) -> Value {
 
 fn ticket() -> Value {
     json!({"type": "string", "description": "A ticket of `POST /tickets` in place of a token, of pages in a browser."})
+}
+
+fn lang() -> Value {
+    let languages: Vec<&str> = Language::all().map(Language::code).collect();
+    json!({"type": "string", "examples": languages, "description": "The language of the reader, before `Accept-Language`: of problems, \
+        of `help`, and of the messages of orders that no person wrote. English stands in for any other."})
 }
 
 fn described(mut schema: Value, description: &str) -> Value {

@@ -5,8 +5,9 @@ use serde_json::{Map, Value, json};
 use super::JSON;
 use super::schemas::Schemas;
 use super::type_names::type_name;
-use crate::audience::{self, Audience};
+use crate::audience::Audience;
 use crate::frame::{ClientFrame, ServerFrame, client, server};
+use crate::language::Language;
 use crate::{Meal, Order};
 
 const WORDS: &str = "words";
@@ -108,10 +109,12 @@ fn plain_words(schemas: &mut Schemas) -> Value {
     let examples: Vec<Value> = ["menu", "order 2", "orders", "cancel 7 changed my mind"]
         .map(|line| json!({"payload": line}))
         .into();
+    let [heroes, staff] =
+        [Audience::Hero, Audience::Staff].map(|sender| Language::default().help(sender));
     json!({
         "name": WORDS,
         "title": "plain words",
-        "summary": format!("One command a line, for people at a terminal; heroes {}; staff {}.", audience::HELP, audience::STAFF_HELP),
+        "summary": format!("One command a line, for people at a terminal; heroes {heroes}; staff {staff}."),
         "contentType": "text/plain",
         "payload": schemas.publish("WordsCommand".to_owned(), json!({"type": "string", "pattern": r"^\s*[^\s{]"})),
         "examples": examples,

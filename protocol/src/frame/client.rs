@@ -13,7 +13,10 @@ use crate::command::{
     CancelOrder, DEFAULT_LIMIT, DeleteOrder, GetOrder, ListOrders, PlaceOrder, Watch, limit, rate,
 };
 use crate::fields::{Fields, whole};
-use crate::problem::{Problem, ProblemType};
+use crate::nearest_command;
+use crate::problem::Problem;
+use crate::problem_type::ProblemType;
+use crate::sentence::Sentence;
 use crate::strict::Strict;
 use crate::{
     BearerToken, HeroId, IdempotencyKey, MealId, OrderId, PageCursor, ReasonText, Status,
@@ -102,7 +105,11 @@ impl ClientFrame {
         audience: Audience,
     ) -> Result<Self, (Option<CommandId>, Problem)> {
         let read = Strict::read(message.as_bytes()).map_err(|error| {
-            (None, Problem::new(ProblemType::MalformedJson).with_detail(error.to_string()))
+            (
+                None,
+                Problem::new(ProblemType::MalformedJson)
+                    .with_detail(Sentence::NotJson(error.to_string())),
+            )
         })?;
         let mut fields = Fields::new(read).map_err(|problem| (None, problem))?;
         let id = command_id(&mut fields);
@@ -126,10 +133,7 @@ fn command_id(fields: &mut Fields) -> Option<CommandId> {
         | Value::Object(_)) => {
             let number = whole(&value).map(CommandId::Number);
             number.or_else(|| {
-                fields.refuse(
-                    "#/id".to_owned(),
-                    "must be an integer or a string of at most 255 characters",
-                )
+                fields.refuse("#/id".to_owned(), Sentence::BadCommandId(MAX_COMMAND_ID))
             })
         }
     }
@@ -141,7 +145,7 @@ fn command(mut fields: Fields, audience: Audience) -> Result<Command, Problem> {
         other => {
             fields.refuse::<()>(
                 "#/type".to_owned(),
-                if other.is_some() { "must be a string" } else { "is required" },
+                if other.is_some() { Sentence::NotAString } else { Sentence::Required },
             );
             String::new()
         }
@@ -200,7 +204,7 @@ fn command(mut fields: Fields, audience: Audience) -> Result<Command, Problem> {
         }
         "ping" => fields.finish(|| Some(Command::Ping)),
         "help" => fields.finish(|| Some(Command::Help)),
-        unknown => Err(audience.unknown(unknown)),
+        unknown => Err(nearest_command::unknown(audience, unknown)),
     }
 }
 

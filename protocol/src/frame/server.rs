@@ -7,6 +7,8 @@ use utoipa::openapi::Ref;
 use utoipa::openapi::schema::{Array, ArrayBuilder};
 
 use super::CommandId;
+use crate::audience::Audience;
+use crate::language::Language;
 use crate::problem::Problem;
 use crate::{
     Deleted, Hero, Meal, MealId, Order, OrderId, PageCursor, SignedCursor, Status, Timestamp,
@@ -149,8 +151,8 @@ pub struct Welcome<'a> {
 impl Welcome<'_> {
     /// Returns the welcome of a staff socket.
     #[must_use]
-    pub const fn of_staff(resume: Resume, cursor: Option<SignedCursor>) -> Self {
-        let help = crate::audience::STAFF_HELP;
+    pub fn of_staff(resume: Resume, cursor: Option<SignedCursor>, language: Language) -> Self {
+        let help = language.help(Audience::Staff);
         Self { hero: None, resume, orders: &[], deleted: &[], cursor, help }
     }
 }
@@ -378,11 +380,14 @@ impl ServerFrame<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Feed, OrderJson, PINNED, Page, Reply, Resume, ServerFrame, Totals, Welcome};
+    use super::{
+        Audience, Feed, Language, OrderJson, PINNED, Page, Reply, Resume, ServerFrame, Totals,
+        Welcome,
+    };
     use crate::frame::CommandId;
     use crate::{
         CursorKey, Deleted, Meal, Order, OrderId, PlaceOrder, Problem, ProblemType, Reason,
-        ResumeCursor, Status, Timestamp, Version, audience,
+        ResumeCursor, Status, Timestamp, Version,
     };
 
     fn order() -> Order {
@@ -449,9 +454,9 @@ mod tests {
                 orders: std::slice::from_ref(&order),
                 deleted: &deleted,
                 cursor: Some(cursor),
-                help: audience::HELP,
+                help: Language::default().help(Audience::Hero),
             }),
-            ServerFrame::Welcome(Welcome::of_staff(Resume::Fresh, None)),
+            ServerFrame::Welcome(Welcome::of_staff(Resume::Fresh, None, Language::default())),
             ServerFrame::Order { order: &order, cursor },
             ServerFrame::Deleted { order_id: order.id, version: Version(4), cursor },
             ServerFrame::Hero { hero: &hero },
@@ -483,7 +488,7 @@ mod tests {
                 cursor: Some(cursor),
             }),
             reply(Reply::Authenticated { authenticated: true, expires_at: order.changed_time() }),
-            reply(Reply::Help { help: audience::HELP }),
+            reply(Reply::Help { help: Language::default().help(Audience::Hero) }),
             ServerFrame::Error {
                 id: Some(CommandId::Text("a".to_owned())),
                 problem: Box::new(Problem::new(ProblemType::OrderNotFound)),

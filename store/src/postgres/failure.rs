@@ -99,7 +99,7 @@ pub(super) fn of_reading(place: &str, error: StoreError) -> StoreConnectError {
     let passes = error.is_passing();
     match error {
         StoreError::Trouble(trouble, said) => {
-            let why = format!("cannot use {place}: {}: {said}", trouble.words());
+            let why = format!("cannot use {place}: {}: {said}", trouble.sentence());
             if passes {
                 StoreConnectError::Unreachable(why)
             } else {

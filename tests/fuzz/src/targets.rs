@@ -125,7 +125,8 @@ fn bodies(input: &[u8]) {
 
 /// Checks that a problem has a detail, and that the detail is bounded.
 fn check(problem: &Problem) {
-    assert!(!problem.detail.is_empty() && problem.detail.len() < 4_096, "{problem:?}");
+    let detail = problem.detail.to_string();
+    assert!(!detail.is_empty() && detail.len() < 4_096, "{problem:?}");
 }
 
 fn leads_back<T: FromStr + Display>(text: &str) {

@@ -2,22 +2,19 @@
 
 import { remembered, remember } from "../lib/memory";
 import { en, type Words } from "./en";
-import { fr } from "./fr";
 
-const languages = { fr, en } satisfies Record<string, Words>;
+/** One file each, named by the code of the language, which it exports. */
+const files = import.meta.glob<Record<string, Words>>("./??.ts", { eager: true });
+const languages = new Map(Object.values(files).flatMap((file) => Object.entries(file)));
 
-export type Language = keyof typeof languages;
-
-const isLanguage = (name: string | undefined): name is Language => name !== undefined && name in languages;
-
-function preferred(): Language {
-  const named = [remembered("language"), ...navigator.languages.map((language) => language.slice(0, 2))];
-  return named.find(isLanguage) ?? "en";
+function preferred(): string {
+  const named = [remembered("language"), ...navigator.languages.map((language) => language.split("-")[0])];
+  return named.find((name) => name !== undefined && languages.has(name)) ?? "en";
 }
 
 class I18n {
-  language = $state<Language>(preferred());
-  readonly words: Words = $derived(languages[this.language]);
+  language = $state(preferred());
+  readonly words: Words = $derived(languages.get(this.language) ?? en);
   readonly #number = $derived(new Intl.NumberFormat(this.language));
   readonly #price = $derived(new Intl.NumberFormat(this.language, { minimumFractionDigits: 2, maximumFractionDigits: 2 }));
   readonly #seconds = $derived(new Intl.NumberFormat(this.language, { maximumFractionDigits: 1, minimumFractionDigits: 1 }));
@@ -25,7 +22,7 @@ class I18n {
   readonly #clock = $derived(new Intl.DateTimeFormat(this.language, { timeStyle: "medium", hourCycle: "h23" }));
   readonly #moment = $derived(new Intl.DateTimeFormat(this.language, { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23" }));
 
-  choose(language: Language): void {
+  choose(language: string): void {
     this.language = language;
     remember("language", language);
   }
@@ -58,4 +55,4 @@ class I18n {
 }
 
 export const i18n = new I18n();
-export const allLanguages = Object.entries(languages).map(([code, { language }]) => ({ code: code as Language, name: language }));
+export const allLanguages = [...languages].map(([code, { language }]) => ({ code, name: language }));

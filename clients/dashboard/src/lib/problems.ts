@@ -1,4 +1,4 @@
-// Problems in the language of the page. The gateway's own sentences are English, so that the type decides.
+// Problems in the language of the page, in which the gateway answers it. Where the page can say what to do, the type decides.
 
 import { GalleyError, OutboxFull, ProblemError, slugOf, type Order, type Problem } from "galley-client";
 import { i18n } from "../i18n/index.svelte";
@@ -23,8 +23,9 @@ export function ofAnswer(body: unknown, status: number): Problem {
 /** A sentence for people. */
 export function describe(problem: Problem): string {
   const slug = slugOf(problem);
-  const { problems, common } = i18n.words;
-  return slug in problems ? problems[slug as Slug] : common.otherProblem(i18n.number(problem.status));
+  const { problems } = i18n.words;
+  if (slug in problems) return problems[slug as Slug];
+  return `${problem.detail.charAt(0).toLocaleUpperCase(i18n.language)}${problem.detail.slice(1)}.`;
 }
 
 /** A sentence about a change that failed. */
@@ -39,16 +40,8 @@ export function failureText(error: unknown): string {
 /** Whether the same may work in a moment. */
 export const passing = ({ status }: Problem): boolean => status === 0 || status === 408 || status === 429 || status >= 500;
 
-/** Before the names of the ingredients (`Reason::message` in `protocol/src/lifecycle.rs`). */
-const CONFLICT = "Allergy conflict: ";
-/** What the service says where nobody gave a reason. */
-const BY_REQUEST = "Cancelled at the hero's request";
-
-/** The message of an order: only what people wrote, and the names of ingredients, stay as they are. */
+/** The message of an order. Of an allergy the page tells the ingredients alone, which follow the colon in every language. */
 export function messageOf({ reason, message }: Order): string {
-  const words = i18n.words.order;
-  if (reason === null) return message ?? "";
-  if (reason === "hero_request") return message === null || message === BY_REQUEST ? words.messages.hero_request : message;
-  if (reason !== "allergy") return words.messages[reason];
-  return words.allergic(message?.startsWith(CONFLICT) ? message.slice(CONFLICT.length) : (message ?? ""));
+  const text = message ?? "";
+  return reason === "allergy" ? i18n.words.order.allergic(text.slice(text.indexOf(": ") + 1).trim()) : text;
 }

@@ -1,6 +1,7 @@
 // The state that all views share: REST, and the connection of the present view, both with the token of the sign-in.
 
 import { Galley, rest, storageKeeper, type Problem, type State } from "galley-client";
+import { i18n } from "../i18n/index.svelte";
 import { edits } from "./edits.svelte";
 import { gateway } from "./gateway";
 import { clocked } from "./clocked";
@@ -9,7 +10,7 @@ import { lasting } from "./memory";
 import { ofAnswer, withoutAnswer } from "./problems";
 
 class Session {
-  /** A number that grows when somebody else signs in; the views begin anew with it. */
+  /** A number that grows when somebody else signs in, or the language changes; the views begin anew with it. */
   epoch = $state(0);
   /** The state of the connection of the present view. */
   state = $state.raw<State>({ name: "idle" });
@@ -42,7 +43,7 @@ class Session {
 
   /** Opens the client of a view, for a hero or for staff, and connects at once. The view closes it. */
   open(heroId?: number): Galley {
-    const options = { url: gateway, token: login.token };
+    const options = { url: gateway, token: login.token, lang: i18n.language };
     const keeper = storageKeeper(lasting, `galley.placements.${heroId}`);
     const client = new Galley(heroId === undefined ? options : { ...options, heroId, keeper });
     this.#client = client;
@@ -57,6 +58,14 @@ class Session {
     client.connect().catch(() => {});
     this.state = client.state;
     return client;
+  }
+
+  /** Changes the language of the page. The views begin anew, because the gateway's answers are in the language before. */
+  speak(language: string): void {
+    edits.leave(() => {
+      i18n.choose(language);
+      this.epoch += 1;
+    });
   }
 
   /** Closes a client. */

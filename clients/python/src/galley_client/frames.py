@@ -176,7 +176,7 @@ class Order(TypedDict):
 class Problem(TypedDict):
     """A problem (RFC 9457 section 3), as it goes out."""
     detail: str
-    """What went wrong this time."""
+    """What went wrong this time, in the language of the reader."""
     errors: NotRequired[list[FieldError]]
     """The wrong fields."""
     instance: NotRequired[str]
@@ -189,7 +189,7 @@ class Problem(TypedDict):
     status: int
     """The HTTP status."""
     title: str
-    """The same for each problem of a type."""
+    """The same for each problem of a type, in the language of the reader."""
     trace_id: NotRequired[str]
     """The trace of the request or command, if it is recorded."""
     type: str

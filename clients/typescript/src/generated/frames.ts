@@ -300,7 +300,7 @@ export interface components {
         Price: number;
         /** @description A problem (RFC 9457 section 3), as it goes out. */
         Problem: {
-            /** @description What went wrong this time. */
+            /** @description What went wrong this time, in the language of the reader. */
             detail: string;
             /** @description The wrong fields. */
             errors?: components["schemas"]["FieldError"][];
@@ -321,7 +321,7 @@ export interface components {
              * @description The HTTP status.
              */
             status: number;
-            /** @description The same for each problem of a type. */
+            /** @description The same for each problem of a type, in the language of the reader. */
             title: string;
             /** @description The trace of the request or command, if it is recorded. */
             trace_id?: string;

@@ -849,7 +849,7 @@ export interface components {
         Price: number;
         /** @description A problem (RFC 9457 section 3), as it goes out. */
         Problem: {
-            /** @description What went wrong this time. */
+            /** @description What went wrong this time, in the language of the reader. */
             detail: string;
             /** @description The wrong fields. */
             errors?: components["schemas"]["FieldError"][];
@@ -870,7 +870,7 @@ export interface components {
              * @description The HTTP status.
              */
             status: number;
-            /** @description The same for each problem of a type. */
+            /** @description The same for each problem of a type, in the language of the reader. */
             title: string;
             /** @description The trace of the request or command, if it is recorded. */
             trace_id?: string;
@@ -1249,6 +1249,8 @@ export interface operations {
                 cursor?: string;
                 /** @description Only this hero's. */
                 hero_id?: components["schemas"]["HeroId"];
+                /** @description The language, before `Accept-Language`: `fr`. */
+                lang?: string;
                 /** @description At most so many `feed` events a second. */
                 max_rate?: number;
                 /** @description Only orders that are, or were before, in one of these; may be repeated. */
@@ -2139,6 +2141,8 @@ export interface operations {
                  *     which comes first. One that cannot be read begins anew.
                  */
                 cursor?: string;
+                /** @description The language, before `Accept-Language`: `fr`. */
+                lang?: string;
                 /** @description A ticket in place of a token; see `POST /tickets`. */
                 ticket?: string;
             };

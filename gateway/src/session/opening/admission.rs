@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use galley_protocol::close_code::CloseCode;
-use galley_protocol::{HeroId, Problem, ProblemType, ResumeCursor};
+use galley_protocol::{HeroId, Problem, ProblemType, ResumeCursor, Sentence};
 use galley_store::{Snapshot, SnapshotRequest};
 use rand::RngExt as _;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -15,6 +15,7 @@ use crate::limits::{self, Address, CallerKey, NoSeat, Seat};
 use crate::state::AppState;
 use crate::store_problems::no_hero;
 use crate::web::Caller;
+use crate::web::request_identity::language;
 
 /// The wait that a refused client is asked for, in milliseconds.
 const RETRY_AFTER_MS: u64 = 5_000;
@@ -40,11 +41,12 @@ pub enum Role {
     Staff,
 }
 
+/// Returns the outbox of a socket or an event stream, in the language of the request in progress.
 pub fn outbox(state: &AppState) -> Arc<Outbox> {
     // The age is random, so that sockets that connected together are not closed together.
     let most = state.config.max_socket_age;
     let age = most.saturating_sub((most / 10).mul_f64(rand::rng().random_range(0.0..=1.0)));
-    Arc::new(Outbox::new(state.config.send_queue).living(age))
+    Arc::new(Outbox::new(state.config.send_queue).living(age).speaking(language()))
 }
 
 /// Takes a seat, before anything else is done for the client: `overloaded`, `too-many-sockets`.
@@ -78,7 +80,7 @@ pub async fn enter(
         state.hub.join(hero_id, state.config.max_sockets_per_hero, outbox).map_err(|TooMany| {
             limits::count("sockets-per-hero");
             Problem::new(ProblemType::TooManySockets)
-                .with_detail("this hero holds as many sockets as it may")
+                .with_detail(Sentence::HeroSockets)
                 .with_retry_after(RETRY_AFTER_MS)
         })?;
     // The connection may have been accepted before the listener closed. The check must follow the
@@ -111,16 +113,10 @@ pub fn close_code(problem: &Problem) -> CloseCode {
 
 fn no_seat(full: NoSeat) -> Problem {
     let (limit, kind, detail) = match full {
-        NoSeat::Gateway => (
-            "sockets",
-            ProblemType::Overloaded,
-            "this gateway holds as many sockets as it may; another may have room",
-        ),
-        NoSeat::Address => (
-            "sockets-per-ip",
-            ProblemType::TooManySockets,
-            "this address holds as many sockets as it may",
-        ),
+        NoSeat::Gateway => ("sockets", ProblemType::Overloaded, Sentence::GatewaySockets),
+        NoSeat::Address => {
+            ("sockets-per-ip", ProblemType::TooManySockets, Sentence::AddressSockets)
+        }
     };
     limits::count(limit);
     Problem::new(kind).with_detail(detail).with_retry_after(RETRY_AFTER_MS)

@@ -109,5 +109,6 @@ async fn refuse(mut socket: Socket, id: Option<CommandId>, problem: Problem) {
 
 /// Sends a problem. Errors are ignored, because the socket is closed next.
 async fn send_problem(socket: &mut Socket, id: Option<CommandId>, problem: Problem) {
+    let problem = problem.spoken_in(socket.language());
     let _ = socket.send(ServerFrame::Error { id, problem: Box::new(problem) }.encode()).await;
 }

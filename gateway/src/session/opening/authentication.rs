@@ -9,7 +9,7 @@ use std::time::Duration;
 use galley_protocol::Audience;
 use galley_protocol::close_code::CloseCode;
 use galley_protocol::frame::{ClientFrame, Command, CommandId, ServerFrame};
-use galley_protocol::{Problem, ProblemType};
+use galley_protocol::{Problem, ProblemType, Sentence};
 use hyper::header::{self, HeaderMap};
 use tokio::time::timeout;
 
@@ -70,8 +70,9 @@ pub async fn shown(
         };
     }
     match (bearer(headers).map_err(refuse)?, offered) {
-        (Some(_), Some(_)) => Err(Problem::new(ProblemType::BadHandshake)
-            .with_detail("a token must come in the header or as a sub-protocol, not both")),
+        (Some(_), Some(_)) => {
+            Err(Problem::new(ProblemType::BadHandshake).with_detail(Sentence::TwoTokens))
+        }
         (Some(token), None) => {
             let claims = verifier.verify(token).await;
             claims.map(|claims| TokenShown::Caller(claims.into())).map_err(refuse)
@@ -123,12 +124,7 @@ pub async fn wait(
         }
         Ok(ClientFrame { id, .. }) | Err((id, _)) => {
             let problem = unauthorized(state, None);
-            (
-                id,
-                problem.with_detail(
-                    "the first message must be `auth` with a token, for the handshake came without",
-                ),
-            )
+            (id, problem.with_detail(Sentence::FirstMessage))
         }
     };
     // A token that cannot be checked now may be good: the client must come again.
@@ -137,6 +133,7 @@ pub async fn wait(
     } else {
         CloseCode::TryLater
     };
+    let problem = problem.spoken_in(socket.language());
     socket.send(ServerFrame::Error { id, problem: Box::new(problem) }.encode()).await?;
     Err(Closed::With(closed))
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use galley_protocol::{HeroId, Problem, ProblemType};
+use galley_protocol::{HeroId, Problem, ProblemType, Sentence};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode, Version};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -22,6 +22,7 @@ use crate::session::wire::socket::Socket;
 use crate::state::AppState;
 use crate::web::guard::unauthorized;
 use crate::web::query::Pairs;
+use crate::web::spoken::LANG;
 use crate::web::{Refusal, named_trace};
 
 const SUBPROTOCOL: &str = "galley.v1";
@@ -57,9 +58,7 @@ async fn begin(
     mut request: Request,
 ) -> Result<Response, Problem> {
     if request.version() < Version::HTTP_11 {
-        return Err(
-            Problem::new(ProblemType::BadHandshake).with_detail("the request must be in HTTP/1.1")
-        );
+        return Err(Problem::new(ProblemType::BadHandshake).with_detail(Sentence::HttpVersion));
     }
     let key = websocket_key(request.method(), request.headers())?;
     let subprotocol = offers(request.headers(), SUBPROTOCOL);
@@ -67,6 +66,8 @@ async fn begin(
     let hero_id = pairs.one("hero_id", str::parse::<HeroId>);
     let cursor = pairs.one("cursor", str::parse::<String>);
     let ticket = pairs.one(TICKET, str::parse::<String>);
+    // It was read with the header.
+    let _ = pairs.one(LANG, str::parse::<String>);
     pairs.finish(|| Some(()))?;
     let seat = seat(&state, address)?;
     let since = state.commands.read_cursor(cursor).await;
@@ -123,17 +124,17 @@ pub fn websocket_key(method: &Method, headers: &HeaderMap) -> Result<Vec<u8>, Pr
     if method != Method::GET || !has_token(headers, &header::UPGRADE, "websocket") {
         return Err(Problem::new(ProblemType::UpgradeRequired));
     }
-    let bad = |detail: &str| Problem::new(ProblemType::BadHandshake).with_detail(detail);
+    let bad = |detail| Problem::new(ProblemType::BadHandshake).with_detail(detail);
     if !has_token(headers, &header::CONNECTION, "upgrade") {
-        return Err(bad("the Connection header must name `upgrade`"));
+        return Err(bad(Sentence::ConnectionHeader));
     }
     if headers.get(header::SEC_WEBSOCKET_VERSION).map(HeaderValue::as_bytes) != Some(b"13") {
-        return Err(bad("Sec-WebSocket-Version must be 13"));
+        return Err(bad(Sentence::WebSocketVersion));
     }
     let mut keys = headers.get_all(header::SEC_WEBSOCKET_KEY).iter();
     match (keys.next(), keys.next()) {
         (Some(key), None) if is_nonce(key.as_bytes()) => Ok(key.as_bytes().to_vec()),
-        _ => Err(bad("Sec-WebSocket-Key must be one base64 value of 16 bytes")),
+        _ => Err(bad(Sentence::WebSocketKey)),
     }
 }
 

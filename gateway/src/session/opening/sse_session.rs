@@ -48,7 +48,7 @@ pub async fn open(
     let (mut stream, mut welcome) = welcome::begin(state.clone(), entered);
     if let Some(watch) = watch {
         let (resume, cursor) = stream.watch(watch, None).await;
-        welcome = watching(resume, cursor);
+        welcome = watching(resume, cursor, stream.outbox().language());
     }
     let retry = Duration::from_millis(rand::rng().random_range(RETRY_MS));
     let welcome = WireFrame { retry: Some(retry), ..welcome };

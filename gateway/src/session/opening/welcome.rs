@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use galley_protocol::frame::{Resume, ServerFrame, Welcome};
-use galley_protocol::{OrderId, SignedCursor, Version, audience};
+use galley_protocol::{Audience, Language, OrderId, SignedCursor, Version};
 use galley_store::{CursorKeys, Snapshot};
 
 use super::admission::{Admitted, Role};
@@ -33,26 +33,30 @@ pub fn begin(
             place.outbox().fall_behind(snapshot.remainder);
         }
     }
-    let welcome = welcome(&role, state.commands.store().cursor_keys());
+    let welcome = welcome(&role, state.commands.store().cursor_keys(), place.outbox().language());
     (Stream::new(state, place, seat, token), welcome)
 }
 
 /// Returns the first frame of an event stream of staff, which watches the feed without a command.
-pub fn watching(resume: Option<Resume>, cursor: Option<SignedCursor>) -> WireFrame {
+pub fn watching(
+    resume: Option<Resume>,
+    cursor: Option<SignedCursor>,
+    language: Language,
+) -> WireFrame {
     let resume = resume.unwrap_or(Resume::Fresh);
-    WireFrame::from(&ServerFrame::Welcome(Welcome::of_staff(resume, cursor)))
+    WireFrame::from(&ServerFrame::Welcome(Welcome::of_staff(resume, cursor, language)))
 }
 
-fn welcome(role: &Role, keys: &CursorKeys) -> WireFrame {
+fn welcome(role: &Role, keys: &CursorKeys, language: Language) -> WireFrame {
     let welcome = match role {
-        Role::Staff => Welcome::of_staff(Resume::Fresh, None),
+        Role::Staff => Welcome::of_staff(Resume::Fresh, None, language),
         Role::Hero(snapshot) => Welcome {
             hero: Some(&snapshot.hero),
             resume: snapshot.resume,
             orders: &snapshot.orders,
             deleted: &snapshot.deleted,
             cursor: Some(keys.sign(snapshot.remainder.unwrap_or(snapshot.cursor))),
-            help: audience::HELP,
+            help: language.help(Audience::Hero),
         },
     };
     WireFrame::from(&ServerFrame::Welcome(welcome))

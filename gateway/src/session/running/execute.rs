@@ -4,8 +4,8 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use galley_protocol::frame::{ClientFrame, Command, CommandId, Reply, ServerFrame};
 use galley_protocol::{
-    Audience, Deleted, HeroId, OfHero, Order, OrderId, PageCursor, Problem, ProblemType,
-    TraceContext, Version,
+    Audience, Deleted, HeroId, Language, OfHero, Order, OrderId, PageCursor, Problem, ProblemType,
+    Sentence, TraceContext, Version,
 };
 use galley_store::ListPage;
 use galley_telemetry::{Span, SpanKind, sample};
@@ -32,6 +32,14 @@ impl From<String> for CommandReply {
     }
 }
 
+/// The one who is answered.
+#[derive(Debug)]
+pub struct Addressee {
+    /// The id of its command.
+    pub id: Option<CommandId>,
+    pub language: Language,
+}
+
 /// Returns the kind of caller that sends commands on a socket of this hero, or of staff.
 pub fn audience(hero_id: Option<HeroId>) -> Audience {
     if hero_id.is_some() { Audience::Hero } else { Audience::Staff }
@@ -45,15 +53,16 @@ pub fn execute(
     hero_id: Option<HeroId>,
     key: CallerKey,
     named: Option<&TraceContext>,
-    frame: ClientFrame,
+    ClientFrame { id, command }: ClientFrame,
+    language: Language,
 ) -> BoxFuture<'static, CommandReply> {
-    let ClientFrame { id, command } = frame;
+    let to = Addressee { id, language };
     let state = state.clone();
     match command {
         Command::Place(mut command) => {
             let own = command.traceparent.take();
             let Some(hero_id) = hero_id else {
-                return refuse(id, "staff places no orders").boxed();
+                return refuse(to, Sentence::StaffPlacesNothing).boxed();
             };
             let step = begin(&state, key, own.as_deref().or(named), "place");
             let placed = state.commands.place(OfHero { hero_id, command }, context(step.as_ref()));
@@ -62,7 +71,7 @@ pub fn execute(
                     let placed =
                         placed.inspect(|placed| tell(&state, key, "place", placed.order.id));
                     let placed = placed.map(|Placed { order, replayed }| reply(order, replayed));
-                    answer(id, end(step, placed))
+                    answer(to, end(step, placed))
                 })
                 .boxed()
         }
@@ -72,7 +81,7 @@ pub fn execute(
                 let request = OfHero { hero_id, command };
                 let cancelled = state.commands.cancel(request, context(step.as_ref())).await;
                 let cancelled = cancelled.inspect(|order| tell(&state, key, "cancel", order.id));
-                answer(id, end(step, cancelled.map(|order| reply(order, false))))
+                answer(to, end(step, cancelled.map(|order| reply(order, false))))
             }
             .boxed()
         }
@@ -83,7 +92,7 @@ pub fn execute(
                 let deleted = state.commands.delete(request, context(step.as_ref())).await;
                 let deleted = deleted.inspect(|gone| tell(&state, key, "delete", gone.order_id));
                 let reply = |Deleted { order_id, .. }| Reply::Deleted { deleted: true, order_id };
-                answer(id, end(step, deleted.map(reply)))
+                answer(to, end(step, deleted.map(reply)))
             }
             .boxed()
         }
@@ -92,7 +101,7 @@ pub fn execute(
                 let turn = state.limits.reads.take(key).await?;
                 state.commands.get(turn, OfHero { hero_id, command }).await
             };
-            answer(id, found.await.map(|found| reply(found.view.order, false)))
+            answer(to, found.await.map(|found| reply(found.view.order, false)))
         }
         .boxed(),
         Command::Orders(command) => async move {
@@ -100,7 +109,7 @@ pub fn execute(
                 let turn = state.limits.reads.take(key).await?;
                 state.commands.list(turn, OfHero { hero_id, command }).await
             };
-            answer(id, page.await.map(|page| Reply::Orders(page.map(|view| view.order))))
+            answer(to, page.await.map(|page| Reply::Orders(page.map(|view| view.order))))
         }
         .boxed(),
         Command::Menu { cursor } => async move {
@@ -108,20 +117,18 @@ pub fn execute(
                 let turn = state.limits.reads.take(key).await?;
                 menu(&state.commands, turn, cursor).await
             };
-            answer(id, found.await)
+            answer(to, found.await)
         }
         .boxed(),
         // The session handles tokens itself and never passes them on.
-        Command::Auth { .. } => refuse(id, "a token is of no use here").boxed(),
-        Command::Watch(_) => {
-            refuse(id, "only staff watches the whole feed; connect without a hero").boxed()
-        }
+        Command::Auth { .. } => refuse(to, Sentence::TokenUseless).boxed(),
+        Command::Watch(_) => refuse(to, Sentence::OnlyStaffWatches).boxed(),
         Command::Ping => {
-            std::future::ready(CommandReply::from(ServerFrame::Pong { id }.encode())).boxed()
+            std::future::ready(CommandReply::from(ServerFrame::Pong { id: to.id }.encode())).boxed()
         }
         Command::Help => {
-            let help = audience(hero_id).help();
-            std::future::ready(answer(id, Ok(Reply::Help { help }))).boxed()
+            let help = language.help(audience(hero_id));
+            std::future::ready(answer(to, Ok(Reply::Help { help }))).boxed()
         }
     }
 }
@@ -178,7 +185,7 @@ async fn menu(
     Ok(Reply::Menu(bounded(meals, |meal| meal.id.get())))
 }
 
-fn answer(id: Option<CommandId>, reply: Result<Reply, Problem>) -> CommandReply {
+fn answer(Addressee { id, language }: Addressee, reply: Result<Reply, Problem>) -> CommandReply {
     let orders = match &reply {
         Ok(Reply::Order { order, .. }) => std::slice::from_ref(&**order),
         Ok(Reply::Orders(page)) => &page.items[..],
@@ -195,11 +202,14 @@ fn answer(id: Option<CommandId>, reply: Result<Reply, Problem>) -> CommandReply 
     let shown = orders.map(VersionSeen::of).collect();
     let text = match reply {
         Ok(reply) => ServerFrame::Reply { id, reply }.encode(),
-        Err(problem) => ServerFrame::Error { id, problem: Box::new(problem) }.encode(),
+        Err(problem) => {
+            let problem = Box::new(problem.spoken_in(language));
+            ServerFrame::Error { id, problem }.encode()
+        }
     };
     CommandReply { text, shown }
 }
 
-fn refuse(id: Option<CommandId>, detail: &str) -> std::future::Ready<CommandReply> {
-    std::future::ready(answer(id, Err(Problem::new(ProblemType::Forbidden).with_detail(detail))))
+fn refuse(to: Addressee, detail: Sentence) -> std::future::Ready<CommandReply> {
+    std::future::ready(answer(to, Err(Problem::new(ProblemType::Forbidden).with_detail(detail))))
 }

@@ -4,7 +4,7 @@
 use galley_protocol::close_code::CloseCode;
 use galley_protocol::frame::{CommandId, Reply, ServerFrame};
 use galley_protocol::jwt::Who;
-use galley_protocol::{BearerToken, Problem, ProblemType, Timestamp};
+use galley_protocol::{BearerToken, Problem, ProblemType, Sentence, Timestamp};
 
 use crate::auth::{Claims, TokenRejection};
 use crate::state::AppState;
@@ -19,8 +19,7 @@ pub async fn renew(
 ) -> Result<Claims, (Problem, Option<CloseCode>)> {
     let Some(who) = who else {
         return Err((
-            Problem::new(ProblemType::Forbidden)
-                .with_detail("this gateway asks nobody for a token"),
+            Problem::new(ProblemType::Forbidden).with_detail(Sentence::NoTokenAsked),
             None,
         ));
     };
@@ -30,8 +29,7 @@ pub async fn renew(
         (problem, is_wrong.then_some(CloseCode::TokenExpired))
     })?;
     if claims.who != who {
-        let problem = Problem::new(ProblemType::Forbidden)
-            .with_detail("the token is another caller's: open a socket of its own for that");
+        let problem = Problem::new(ProblemType::Forbidden).with_detail(Sentence::TokenOfOther);
         return Err((problem, Some(CloseCode::Forbidden)));
     }
     Ok(claims)

@@ -133,7 +133,8 @@ impl<'a> Session<'a> {
             Err((id, problem)) => {
                 ::metrics::counter!(metrics::FRAMES_REFUSED, "problem" => problem.kind.slug())
                     .increment(1);
-                let error = ServerFrame::Error { id, problem: Box::new(problem) }.encode();
+                let problem = Box::new(problem.spoken_in(socket.language()));
+                let error = ServerFrame::Error { id, problem }.encode();
                 self.answers.push_back(Box::pin(std::future::ready(error.into())));
                 return Ok(());
             }
@@ -145,6 +146,7 @@ impl<'a> Session<'a> {
                 self.key,
                 self.named,
                 frame,
+                socket.language(),
             ));
             return Ok(());
         }
@@ -212,6 +214,7 @@ impl<'a> Session<'a> {
                     self.key,
                     self.named,
                     frame,
+                    socket.language(),
                 ));
                 Ok(())
             }
@@ -230,7 +233,8 @@ impl<'a> Session<'a> {
                 socket.send(renewal::authenticated(id, claims)).await
             }
             Err((problem, close)) => {
-                socket.send(ServerFrame::Error { id, problem: Box::new(problem) }.encode()).await?;
+                let problem = Box::new(problem.spoken_in(socket.language()));
+                socket.send(ServerFrame::Error { id, problem }.encode()).await?;
                 close.map_or(Ok(()), |code| Err(Closed::With(code)))
             }
         }

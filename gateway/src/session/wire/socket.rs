@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use galley_protocol::close_code::CloseCode;
-use galley_protocol::jwt;
+use galley_protocol::{Language, jwt};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -146,6 +146,11 @@ impl Socket {
     /// Returns true if the kernel has taken everything, and the next bytes may be read at once.
     pub fn may_idle(&self) -> bool {
         self.busy.as_ref().is_none_or(|busy| busy.unsent.is_empty() && busy.paused_until.is_none())
+    }
+
+    /// The language of the reader.
+    pub fn language(&self) -> Language {
+        self.outbox.language()
     }
 
     /// Others may write to it while no bytes are unsent.
@@ -344,6 +349,8 @@ impl Socket {
         if self.unsent().len() >= GATHERED {
             self.flush().await?;
         }
+        let said = self.language().messages_in(text);
+        let text = said.as_deref().unwrap_or(text);
         metrics::count_frames(1, text.len());
         self.gather(OpCode::Data(Data::Text), text);
         Ok(())

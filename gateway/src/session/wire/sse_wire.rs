@@ -53,6 +53,8 @@ impl EventStream {
 
 impl Wire for EventStream {
     async fn put(&mut self, frame: WireFrame) -> Result<(), Closed> {
+        let said = self.outbox.language().messages_in(&frame.text);
+        let frame = WireFrame { text: said.map_or(frame.text, Bytes::from), ..frame };
         metrics::count_frames(1, frame.text.len());
         encode(&mut self.gathered, &frame);
         if self.gathered.len() < CHUNK { Ok(()) } else { self.flush().await }

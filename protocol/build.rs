@@ -16,7 +16,7 @@ fn main() {
     codes.sort_by_key(|code| (code != "en", code.clone()));
     let mut source = String::new();
     for code in &codes {
-        let path = folder.join(format!("{code}.rs"));
+        let path = folder.join(format!("{code}.rs")).display().to_string();
         writeln!(source, "#[path = {path:?}]\npub(crate) mod {code};").expect("text");
     }
     let all: Vec<String> = codes.iter().map(|code| format!("&{code}::CATALOGUE")).collect();

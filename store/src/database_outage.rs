@@ -87,7 +87,7 @@ impl DatabaseOutage {
                 error!(database, %cause, "{}: {}", trouble.sentence(), trouble.remedy());
             }
             Some(trouble) => {
-                warn!(database, %cause, "{}: {}", trouble.sentence(), trouble.remedy())
+                warn!(database, %cause, "{}: {}", trouble.sentence(), trouble.remedy());
             }
         }
     }

@@ -221,7 +221,7 @@ impl<R: PostgresTable> Menu<R> for Postgres {
         let rows = self.read(|| {
             sqlx::query(R::SQL.changed)
                 .bind(since.map(|since| since.0.as_str()))
-                .bind(after.map_or(0, |id| id.into()))
+                .bind(after.map_or(0, Into::into))
                 .bind(limit(at_most))
         });
         changes(&rows.await?)

@@ -218,7 +218,7 @@ impl<R: SqliteTable> Menu<R> for Sqlite {
     ) -> Result<MenuChanges<R>> {
         let ask = sqlx::query(R::SQL.changed)
             .bind(since.map(|since| since.0.as_str()))
-            .bind(after.map_or(0, |id| id.into()))
+            .bind(after.map_or(0, Into::into))
             .bind(limit(at_most));
         changes(&self.read(ask).await?)
     }

@@ -371,7 +371,7 @@ export const fr: Words = {
     dropped: (shown) => `${shown} plus anciennes abandonnées`,
     waiting: (shown) => `${shown} arrivées entre-temps`,
     allHidden: "Le filtre masque toutes les trames",
-    search: "Chercher dans les trames",
+    search: "Chercher une trame",
     direction: "Sens",
     bothWays: "envoyées et reçues",
     types: "Types",

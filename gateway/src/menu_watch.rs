@@ -10,7 +10,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use galley_protocol::{HeroId, Resource as _};
+use galley_protocol::{HeroId, Resource};
 use galley_store::{MenuChanges, MenuPosition, Store};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
@@ -92,7 +92,7 @@ impl MenuWatch {
             if changed.len() + deleted.len() < HEROES {
                 break;
             }
-            let last = changed.last().map(|hero| hero.id());
+            let last = changed.last().map(Resource::id);
             after = last.max(deleted.last().copied());
         }
         self.heroes = position;

@@ -63,12 +63,11 @@ async fn test(
         let _ = writeln!(std::io::stderr(), "warning: {}", harmless_line(&warning));
     }
     let progress = RunProgress::new(settings.sockets + settings.dashboards);
-    let heroes = match credentials.first_heroes(settings.heroes) {
-        Some(heroes) => heroes,
-        None => {
-            progress.step(&format!("making {} heroes and {MEALS} meals", settings.heroes));
-            gateways[0].heroes(settings.heroes, arguments.seed).await?
-        }
+    let heroes = if let Some(heroes) = credentials.first_heroes(settings.heroes) {
+        heroes
+    } else {
+        progress.step(&format!("making {} heroes and {MEALS} meals", settings.heroes));
+        gateways[0].heroes(settings.heroes, arguments.seed).await?
     };
     let meals = gateways[0].meals(MEALS, arguments.seed).await?;
     let before = push_lags(&gateways).await;

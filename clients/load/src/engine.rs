@@ -155,18 +155,18 @@ impl Engine {
         let mut connections =
             Vec::with_capacity(sockets + plan.dashboards + plan.rest.unwrap_or(0));
         for index in 0..sockets {
-            let (hero, slot) = (index % heroes, index / heroes);
+            let (hero, turn) = (index % heroes, index / heroes);
             let among = |permille: usize, sockets: usize| sockets * permille / 1_000;
-            let is_one = |permille| among(permille, slot + 1) > among(permille, slot);
+            let is_one = |permille| among(permille, turn + 1) > among(permille, turn);
             let stream = is_one(plan.stream_permille);
             let number = |number: usize| {
                 u32::try_from(number).expect("a process has less than 2^32 sockets")
             };
             let slow = !stream && is_one(plan.slow_permille);
             let role =
-                ConnectionRole::Hero { hero: number(hero), slot: number(slot), slow, stream };
+                ConnectionRole::Hero { hero: number(hero), slot: number(turn), slow, stream };
             if index >= wanted && tracker.follows(hero) {
-                tracker.leave_out(hero, slot); // until it comes
+                tracker.leave_out(hero, turn); // until it comes
             }
             connections.push(LoadConnection::new(role, tracker.follows(hero)));
         }

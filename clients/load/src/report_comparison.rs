@@ -26,7 +26,7 @@ pub struct CompareArguments {
     /// How much worse a figure may become, in per cent; without it nothing is judged
     #[arg(long, value_name = "PERCENT", value_parser = parse_regression)]
     max_regression: Option<f64>,
-    /// Figures to compare, such as ack_p99,orders_per_s [default: mean, p50, p95 and p99 of each
+    /// Figures to compare, such as `ack_p99,orders_per_s` [default: mean, p50, p95 and p99 of each
     /// latency, rates, and failures]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     only: Vec<String>,

@@ -77,7 +77,7 @@ impl RunProgress {
         match &self.bars {
             Some(bars) => bars.sockets.set_position(open),
             None if self.is_due() => {
-                self.say(&format!("opening sockets: {open} of {}", self.sockets))
+                self.say(&format!("opening sockets: {open} of {}", self.sockets));
             }
             None => {}
         }

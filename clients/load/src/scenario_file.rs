@@ -85,7 +85,11 @@ fn settings(path: &Path, text: &str) -> Result<Vec<FileSetting>, LoadFailure> {
                 });
                 pairs.collect::<Result<Vec<_>, String>>().map(|pairs| vec![pairs.join(",")])
             }
-            single => word(single).map(|value| vec![value]),
+            DeValue::String(_)
+            | DeValue::Integer(_)
+            | DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_) => word(value.get_ref()).map(|value| vec![value]),
         };
         let values =
             values.map_err(|why| at_line(path, line, &format!("{}: {why}", key.get_ref())))?;

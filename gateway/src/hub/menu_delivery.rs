@@ -133,9 +133,9 @@ mod tests {
 
     fn texts(place: &Membership) -> Vec<String> {
         let out = std::iter::from_fn(|| place.outbox().try_next());
-        let text = |out| match out {
-            Out::Resource(frame) => String::from_utf8(frame.text.to_vec()).expect("UTF-8"),
-            other => panic!("{other:?}"),
+        let text = |out| {
+            let Out::Resource(frame) = out else { panic!("{out:?}") };
+            String::from_utf8(frame.text.to_vec()).expect("UTF-8")
         };
         out.map(text).collect()
     }

@@ -59,7 +59,7 @@ pub fn page(document: &Value) -> String {
         messages.values().filter_map(|message| reference(&message["payload"])).collect();
     for (name, schema) in fields(&document["components"]["schemas"]) {
         if !payloads.contains(name.as_str()) {
-            write!(page, "<section id=\"schema-{0}\"><h3>{0}</h3>\n", escaped(name)).expect(MEMORY);
+            writeln!(page, "<section id=\"schema-{0}\"><h3>{0}</h3>", escaped(name)).expect(MEMORY);
             page.push_str(&prose(text(schema, "description")));
             show_schema(&mut page, schema);
             page.push_str("</section>\n");
@@ -107,7 +107,7 @@ fn show_channel(page: &mut String, document: &Value, name: &str, channel: &Value
         escaped(text(channel, "title")),
         escaped(text(channel, "address"))
     );
-    write!(page, "<section id=\"channel-{}\"><h2>{heading}</h2>\n", escaped(name)).expect(MEMORY);
+    writeln!(page, "<section id=\"channel-{}\"><h2>{heading}</h2>", escaped(name)).expect(MEMORY);
     page.push_str(&prose(text(channel, "description")));
     let own = format!("#/channels/{name}");
     let operations = || {
@@ -264,7 +264,7 @@ fn bounds(schema: &Value) -> String {
 }
 
 fn section(page: &mut String, id: &str, heading: &str) {
-    write!(page, "<section id=\"{id}\"><h2>{heading}</h2>\n").expect(MEMORY);
+    writeln!(page, "<section id=\"{id}\"><h2>{heading}</h2>").expect(MEMORY);
 }
 
 fn links<'a>(messages: impl IntoIterator<Item = &'a str>) -> String {
@@ -293,7 +293,7 @@ fn fields(value: &Value) -> &Map<String, Value> {
 /// Returns the paragraphs of a description. Tables are left out: the page has them in its own form.
 fn prose(text: &str) -> String {
     let paragraphs = text.split("\n\n").filter(|it| !it.trim().is_empty() && !it.starts_with('|'));
-    paragraphs.map(|it| format!("<p>{}</p>\n", inline(it))).collect()
+    paragraphs.fold(String::new(), |prose, it| prose + "<p>" + &inline(it) + "</p>\n")
 }
 
 /// Returns a text with its code in `<code>`.

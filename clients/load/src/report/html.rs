@@ -9,8 +9,7 @@ use super::Report;
 use super::chart::{Chart, ChartLine};
 use super::settings_table::settings_in_words;
 use super::table::model;
-use crate::measures::Latency;
-use crate::measures::{QUANTILES, float};
+use crate::measures::{Latency, QUANTILES, float};
 use crate::timeline::Moment;
 
 const STYLE: &str = include_str!("report.css");
@@ -191,7 +190,7 @@ fn coarse(moments: &[Moment]) -> Vec<Moment> {
     let together = moments.len().div_ceil(MAX_COLUMNS).max(1);
     let merged = moments.chunks(together).map(|some| {
         let (first, others) = some.split_first().expect("no chunk is empty");
-        others.iter().fold(first.clone(), |whole, moment| whole.merged_with(moment))
+        others.iter().fold(first.clone(), Moment::merged_with)
     });
     merged.collect()
 }

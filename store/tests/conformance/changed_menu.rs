@@ -71,8 +71,9 @@ async fn no_change_is_missed_however_commits_overlap_with_reads(test: TestStore)
     let other = TestStore { store: test.store.clone(), database: test.database.clone() };
     let writing = tokio::spawn(async move {
         let mut written: Vec<MealId> = Vec::new();
-        for round in 0..10 {
-            let names: Vec<_> = (0..8).map(|number| format!("Meal {round} {number}")).collect();
+        // Few at once: on a slow disk the last of many would wait too long for the one writer.
+        for round in 0..20 {
+            let names: Vec<_> = (0..3).map(|number| format!("Meal {round} {number}")).collect();
             let creating = names.iter().map(|name| other.meal(name, &[]));
             let meals = futures_util::future::join_all(creating).await;
             written.extend(meals.iter().map(|meal| meal.id));

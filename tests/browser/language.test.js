@@ -55,9 +55,12 @@ for (const [language, words] of Object.entries(languages)) {
     assert.doesNotMatch(await page.getByRole("main").innerText(), words.foreign);
     // An order that was ended in another language is told in that of the page.
     const other = language === "fr" ? "en" : "fr";
-    const [socket, request] = [page.waitForEvent("websocket"), page.waitForRequest(/orders/)];
     await page.getByRole("button", { name: new RegExp(`^${other.toUpperCase()} –`) }).click();
     await order(page, 1, "CANCELLED").getByText(languages[other].request).waitFor();
+    // So is what comes from now on: by requests at once, and by the next connection.
+    const [socket, request] = [page.waitForEvent("websocket"), page.waitForRequest(/meals/)];
+    await visit(page, "#/manage?kind=meals");
+    await visit(page, "#/order?hero=1");
     assert.match((await socket).url(), new RegExp(`lang=${other}`));
     assert.equal((await request).headers()["accept-language"], other);
     assert.equal(await page.evaluate(() => document.documentElement.lang), other);

@@ -164,6 +164,12 @@ export const en = {
     deletedIn: (seconds: number) => `Deleted for everybody in ${seconds} s. If you leave this page before, it is kept.`,
     undoDelete: "Undo",
     keepNamed: (id: number) => `Undo: keep order ${id}`,
+    messages: {
+      hero_request: "Cancelled at the hero's request",
+      hero_gone: "The hero was deleted",
+      meal_gone: "The meal was taken off the menu",
+      undeliverable: "The kitchen could not prepare this order",
+    },
     orders: "Orders",
     noOrders: "No orders yet",
     noOrdersHint: "Choose something from the menu; you can watch it being prepared here.",

@@ -165,6 +165,12 @@ export const fr: Words = {
     deletedIn: (seconds) => `Supprimée pour tout le monde dans ${seconds} s. Si vous quittez la page avant, elle est gardée.`,
     undoDelete: "Ne pas supprimer",
     keepNamed: (id) => `Ne pas supprimer la commande ${id}`,
+    messages: {
+      hero_request: "Annulée à la demande du héros",
+      hero_gone: "Le héros a été supprimé",
+      meal_gone: "Le plat a été retiré du menu",
+      undeliverable: "La cuisine n'a pas pu préparer cette commande",
+    },
     orders: "Commandes",
     noOrders: "Aucune commande",
     noOrdersHint: "Choisissez un plat du menu ; vous suivrez ici sa préparation.",

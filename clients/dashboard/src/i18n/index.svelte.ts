@@ -55,4 +55,5 @@ class I18n {
 }
 
 export const i18n = new I18n();
+export const allWords = [...languages.values()];
 export const allLanguages = [...languages].map(([code, { language }]) => ({ code, name: language }));

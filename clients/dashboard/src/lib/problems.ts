@@ -1,7 +1,7 @@
 // Problems in the language of the page, in which the gateway answers it. Where the page can say what to do, the type decides.
 
 import { GalleyError, OutboxFull, ProblemError, slugOf, type Order, type Problem } from "galley-client";
-import { i18n } from "../i18n/index.svelte";
+import { allWords, i18n } from "../i18n/index.svelte";
 
 type Slug = keyof typeof i18n.words.problems;
 
@@ -40,8 +40,15 @@ export function failureText(error: unknown): string {
 /** Whether the same may work in a moment. */
 export const passing = ({ status }: Problem): boolean => status === 0 || status === 408 || status === 429 || status >= 500;
 
-/** The message of an order. Of an allergy the page tells the ingredients alone, which follow the colon in every language. */
+/**
+ * The message of an order in the language of the page, whatever it was when the order came. Only what people wrote and the names of
+ * ingredients, which follow the colon in every language, stay as they are.
+ */
 export function messageOf({ reason, message }: Order): string {
   const text = message ?? "";
-  return reason === "allergy" ? i18n.words.order.allergic(text.slice(text.indexOf(": ") + 1).trim()) : text;
+  const { messages, allergic } = i18n.words.order;
+  if (reason === null) return text;
+  if (reason === "allergy") return allergic(text.slice(text.indexOf(": ") + 1).trim());
+  const isOwn = reason === "hero_request" && text !== "" && allWords.every(({ order }) => order.messages.hero_request !== text);
+  return isOwn ? text : messages[reason];
 }

@@ -10,7 +10,7 @@ import { lasting } from "./memory";
 import { ofAnswer, withoutAnswer } from "./problems";
 
 class Session {
-  /** A number that grows when somebody else signs in, or the language changes; the views begin anew with it. */
+  /** A number that grows when somebody else signs in; the views begin anew with it. */
   epoch = $state(0);
   /** The state of the connection of the present view. */
   state = $state.raw<State>({ name: "idle" });
@@ -43,9 +43,16 @@ class Session {
 
   /** Opens the client of a view, for a hero or for staff, and connects at once. The view closes it. */
   open(heroId?: number): Galley {
-    const options = { url: gateway, token: login.token, lang: i18n.language };
-    const keeper = storageKeeper(lasting, `galley.placements.${heroId}`);
-    const client = new Galley(heroId === undefined ? options : { ...options, heroId, keeper });
+    const ofHero = heroId === undefined ? {} : { heroId, keeper: storageKeeper(lasting, `galley.placements.${heroId}`) };
+    const client = new Galley({
+      url: gateway,
+      token: login.token,
+      ...ofHero,
+      // Each connection is in the language of its time.
+      get lang() {
+        return i18n.language;
+      },
+    });
     this.#client = client;
     client.on("state", (state) => {
       if (this.#client !== client) return;
@@ -58,14 +65,6 @@ class Session {
     client.connect().catch(() => {});
     this.state = client.state;
     return client;
-  }
-
-  /** Changes the language of the page. The views begin anew, because the gateway's answers are in the language before. */
-  speak(language: string): void {
-    edits.leave(() => {
-      i18n.choose(language);
-      this.epoch += 1;
-    });
   }
 
   /** Closes a client. */

@@ -22,7 +22,7 @@ const MAX_ENGINES: usize = 64;
 /// Opens the sockets of load tests whose coordinators run on other machines: there name this
 /// address with --agents.
 ///
-/// Whoever can connect makes this machine open sockets anywhere. What is said is not encrypted, and
+/// It opens sockets anywhere for all who can connect. The connection is not encrypted, and
 /// contains the tokens of the test: use a private network or a tunnel.
 #[derive(Debug, Parser)]
 #[command(name = "galley-load agent", version)]
@@ -112,6 +112,6 @@ fn pass_on(from: &mut impl Read, to: &mut impl Write) -> std::io::Result<()> {
 }
 
 fn say(line: &str) {
-    // Nobody reads it: that is no reason to end.
+    // A closed standard error does not end the agent.
     let _ = writeln!(std::io::stderr(), "{}", harmless_line(line));
 }

@@ -120,7 +120,7 @@ fn figure(report: &Value, name: &str) -> Option<f64> {
 fn compare(name: String, before: f64, after: f64) -> Compared {
     let higher_is_better = RATES.contains(&name.as_str());
     let change = if higher_is_better { before - after } else { after - before };
-    // Nothing became something: that is worse than any share.
+    // From zero there is no share: any change for the worse exceeds every bound.
     let worse =
         if change > 0.0 && before <= 0.0 { f64::INFINITY } else { change / before.max(1e-9) };
     Compared { name, before, after, worse }

@@ -64,7 +64,7 @@ impl RunProgress {
 
     fn say(&self, line: &str) {
         self.said.set(Instant::now());
-        // Nobody reads it: that is no reason to end the test.
+        // A closed standard error does not end the test.
         let _ = writeln!(std::io::stderr(), "{line}");
     }
 

@@ -1,4 +1,4 @@
-// What the command line offers: the words that the gateway's help names, frames, and the ids that may follow.
+// The offers of the command line: the words that the gateway's help names, frames, and the ids that may follow.
 
 import type { Frame } from "./frames";
 import type { CommandForm } from "./wire_document.svelte";

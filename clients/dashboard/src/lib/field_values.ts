@@ -1,4 +1,4 @@
-// What people type into the fields of a form, as the schema wants it. The gateway checks again; it alone decides.
+// The values of the fields of a form, checked against the schema. The gateway checks them again and decides.
 
 import type { Field, Schema } from "./wire_document.svelte";
 

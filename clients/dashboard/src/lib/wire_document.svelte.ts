@@ -1,4 +1,4 @@
-// What the gateway says about its frames, `/asyncapi.json`: the commands of each role, their fields, and what each frame means. Forms
+// The gateway's description of its frames, `/asyncapi.json`: the commands of each role, their fields, and what each frame means. Forms
 // are made from it, so that a command of a later gateway has one without a change here.
 
 import { gateway } from "./gateway";
@@ -101,7 +101,7 @@ class WireDocument {
       const answer = await fetch(`${gateway}/asyncapi.json`);
       if (answer.ok) this.#document = (await answer.json()) as Document;
     } catch {
-      // Nobody answers: the connection says so.
+      // The state of the connection tells that the gateway is away.
     }
   }
 

@@ -24,7 +24,7 @@ pub struct PendingRequest {
     pub asked: Asked,
 }
 
-/// What a request asks for; orders by their number.
+/// The subject of a request. Orders are named by their number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
     Place {

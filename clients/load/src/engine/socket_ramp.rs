@@ -47,7 +47,7 @@ impl Engine {
         }
         let target = wanted(&self.plan, now - self.placing.began);
         let before = std::mem::replace(&mut self.opening.target, target);
-        // Those that were about to be closed are wanted again.
+        // Sockets that were about to be closed are wanted again.
         for index in before..target.min(self.opening.held_open) {
             self.give_credits(index);
         }
